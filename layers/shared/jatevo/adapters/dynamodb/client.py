@@ -1,0 +1,129 @@
+"""
+The low-level DynamoDB client of the request path: boto3's, run in threads, its errors sorted by what they leave known.
+
+Guarantees: `once` sends a request at most once (the SDK's own retries are off), so that a reservation id is never
+attempted twice; `retried` may send it several times and is for reads and for writes that are harmless to repeat.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from jatevo.application.ports import OutcomeUnknown, StoreUnavailable
+
+REFUSED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELED = "TransactionCanceledException"
+_NOT_APPLIED = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How to reach DynamoDB. `endpoint_url` None: AWS's own for the region."""
+
+    region: str
+    endpoint_url: str | None = None
+    connect_timeout_s: float = 1.0
+    read_timeout_s: float = 3.0
+    connections: int = 64
+
+
+class ConditionRefused(Exception):
+    """A condition did not hold; `item` is the item as it was, None when there was none."""
+
+    def __init__(self, item: Mapping[str, Any] | None) -> None:
+        super().__init__(REFUSED)
+        self.item = item
+
+
+class TransactionRefused(Exception):
+    """A transaction was cancelled; `reasons` are the codes, one for each of its parts."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(", ".join(reasons))
+        self.reasons = reasons
+
+
+class DynamoClient:
+    """Sends low-level operations, named as boto3 names them (`update_item`), from the event loop."""
+
+    def __init__(self, options: ClientOptions, *, session: Any = None) -> None:
+        session = session or boto3.session.Session(region_name=options.region)
+        make = partial(session.client, "dynamodb", endpoint_url=options.endpoint_url)
+        self._once = make(config=_config(options, attempts=1))
+        self._retried = make(config=_config(options, attempts=4))
+        self._threads = ThreadPoolExecutor(max_workers=options.connections, thread_name_prefix="dynamodb")
+
+    async def once(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        """
+        Send one request, at most once.
+
+        Raises ConditionRefused, StoreUnavailable when it was certainly not applied, OutcomeUnknown otherwise.
+        """
+        return await self._call(self._once, operation, arguments)
+
+    async def retried(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        """Send a request that is harmless to repeat. Raises as `once` does, and TransactionRefused."""
+        return await self._call(self._retried, operation, arguments)
+
+    async def _call(self, client: Any, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _send, getattr(client, operation), arguments)
+
+    def close(self) -> None:
+        """Close connections and threads. Requests under way are finished first."""
+        self._threads.shutdown(wait=True)
+        self._once.close()
+        self._retried.close()
+
+
+def _config(options: ClientOptions, *, attempts: int) -> Config:
+    return Config(
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=options.read_timeout_s,
+        max_pool_connections=options.connections,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+        parameter_validation=False,
+    )
+
+
+def _send(method: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        answer: Mapping[str, Any] = method(**arguments)
+        return answer
+    except ClientError as error:
+        raise _sorted(error) from error
+    except _NEVER_SENT as error:
+        raise StoreUnavailable("DynamoDB cannot be reached") from error
+    except BotoCoreError as error:
+        raise OutcomeUnknown("no answer from DynamoDB") from error
+
+
+def _sorted(error: ClientError) -> Exception:
+    response: Mapping[str, Any] = error.response
+    code = response.get("Error", {}).get("Code", "")
+    if code == REFUSED:
+        return ConditionRefused(response.get("Item"))
+    if code == TRANSACTION_CANCELED:
+        return TransactionRefused([reason.get("Code") or "" for reason in response.get("CancellationReasons", ())])
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if code in _NOT_APPLIED or 400 <= status < 500:
+        return StoreUnavailable(f"DynamoDB refused: {code}")
+    return OutcomeUnknown(f"DynamoDB failed: {code}")

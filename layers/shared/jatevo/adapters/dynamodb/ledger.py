@@ -1,0 +1,132 @@
+"""
+The `Ledger` port on DynamoDB: one item for each decision, put only if absent.
+
+The put is the linearization point of a reservation's end. A refused put brings back the decision that stands, so a
+repeated delivery, a retry and the sweeper all end up with the same one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
+from jatevo.adapters.dynamodb.items import Item, get_int, get_optional_int, get_text, number, text
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.domain.calendar import DAY_S, day_start_unix_s
+from jatevo.domain.ledger import Figures, LedgerEntry, Outcome, Reason, Timings
+from jatevo.domain.tokens import TokenUsage, UsageSource
+from jatevo.domain.windows import WindowKey
+
+
+class DynamoLedger:
+    """The `Ledger` port on DynamoDB. `retention_days` None: entries are kept for ever."""
+
+    def __init__(self, client: DynamoClient, names: TableNames, *, retention_days: int | None = None) -> None:
+        self._client = client
+        self._table = names.ledger
+        self._retention_days = retention_days
+
+    async def decide(self, entry: LedgerEntry) -> LedgerEntry:
+        try:
+            await self._client.retried(
+                "put_item",
+                TableName=self._table,
+                Item=self._item(entry),
+                ConditionExpression="attribute_not_exists(#id)",
+                ExpressionAttributeNames={"#id": "reservation_id"},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionRefused as refused:
+            assert refused.item is not None, "a refused put brings back what stands"
+            return entry_from_item(refused.item)
+        return entry
+
+    async def entries(
+        self, account_id: str, day: str, *, after: str | None = None, before: str | None = None, limit: int = 1000
+    ) -> Sequence[LedgerEntry]:
+        found: list[LedgerEntry] = []
+        # Ids are made of characters between "-" and "z": these two bounds enclose them all.
+        low, high = after or " ", before or "~"
+        while len(found) < limit:
+            answer = await self._client.retried(
+                "query",
+                TableName=self._table,
+                KeyConditionExpression="#book = :book AND #id BETWEEN :low AND :high",
+                ExpressionAttributeNames={"#book": "book", "#id": "reservation_id"},
+                ExpressionAttributeValues={
+                    ":book": text(book(account_id, day)),
+                    ":low": text(low),
+                    ":high": text(high),
+                },
+                Limit=min(1000, limit - len(found) + 2),
+                ConsistentRead=True,
+            )
+            page = [entry_from_item(item) for item in answer.get("Items", [])]
+            found += [entry for entry in page if entry.reservation_id not in (after, before)]
+            if "LastEvaluatedKey" not in answer:
+                break
+            low = page[-1].reservation_id + " "
+        return found[:limit]
+
+    def _item(self, entry: LedgerEntry) -> dict[str, Any]:
+        item: dict[str, Any] = {
+            "book": text(book(entry.account_id, entry.day)),
+            "reservation_id": text(entry.reservation_id),
+            "outcome": text(entry.outcome),
+            "reason": text(entry.reason),
+            "reserved": number(entry.reserved_nano_usd),
+            "windows": {"L": [text(f"{key.owner}#{key.period}") for key in entry.windows]},
+            "key_id": text(entry.key_id),
+            "model": text(entry.model),
+            "lane": text(entry.lane),
+            "price_version": number(entry.price_version),
+            "usage_source": text(entry.usage_source),
+            "duration_ms": number(entry.timings.duration_ms),
+            "decided_at_ms": number(entry.decided_at_ms),
+        }
+        if entry.timings.first_token_ms is not None:
+            item["first_token_ms"] = number(entry.timings.first_token_ms)
+        for part in (entry.usage, entry.figures):
+            item |= {name: number(value) for name, value in _counts(part).items() if value}
+        if self._retention_days is not None:
+            item["ttl"] = number(day_start_unix_s(entry.day) + self._retention_days * DAY_S)
+        return item
+
+
+def book(account_id: str, day: str) -> str:
+    """Return the partition of an account's entries of a day."""
+    return f"{account_id}#{day}"
+
+
+def entry_from_item(item: Item) -> LedgerEntry:
+    """Return the entry an item stands for."""
+    account_id, _, day = get_text(item, "book").partition("#")
+    return LedgerEntry(
+        account_id=account_id,
+        day=day,
+        reservation_id=get_text(item, "reservation_id"),
+        outcome=Outcome(get_text(item, "outcome")),
+        reason=Reason(get_text(item, "reason")),
+        reserved_nano_usd=get_int(item, "reserved"),
+        windows=tuple(_window_key(value["S"]) for value in item["windows"]["L"]),
+        key_id=get_text(item, "key_id"),
+        model=get_text(item, "model"),
+        lane=get_text(item, "lane"),
+        price_version=get_int(item, "price_version"),
+        usage=TokenUsage(**{field.name: get_int(item, field.name) for field in fields(TokenUsage)}),
+        usage_source=UsageSource(get_text(item, "usage_source")),
+        figures=Figures(**{field.name: get_int(item, field.name) for field in fields(Figures)}),
+        timings=Timings(
+            duration_ms=get_int(item, "duration_ms"), first_token_ms=get_optional_int(item, "first_token_ms")
+        ),
+        decided_at_ms=get_int(item, "decided_at_ms"),
+    )
+
+
+def _counts(part: TokenUsage | Figures) -> Mapping[str, int]:
+    return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
+def _window_key(stored: str) -> WindowKey:
+    owner, _, period = stored.partition("#")
+    return WindowKey(owner, period)

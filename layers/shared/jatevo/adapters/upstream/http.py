@@ -1,0 +1,140 @@
+"""
+The `Upstream` port over httpx.
+
+Guarantees: nothing is read later than the call's deadline; errors say whether the body may have been sent; redirects
+are not followed; credentials come from outside and appear in no error text.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from jatevo.application.ports import (
+    Clock,
+    UpstreamAnswer,
+    UpstreamBroken,
+    UpstreamCall,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
+_CONNECT_S = 5.0
+_TOKENIZE_S = 3.0
+_MOST_CONNECTIONS = 1000
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+type SecretLookup = Callable[[str], str | None]
+"""Returns the secret that a pool's `api_key` reference names."""
+
+
+class HttpUpstream:
+    """Sends calls to pools. `idle_s`: the longest silence that is waited for between two reads."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        secret: SecretLookup,
+        *,
+        idle_s: float = 120.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._clock = clock
+        self._secret = secret
+        timeout = httpx.Timeout(idle_s, connect=_CONNECT_S, pool=_CONNECT_S)
+        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=15)
+        self._client = httpx.AsyncClient(
+            timeout=timeout, limits=limits, follow_redirects=False, trust_env=False, transport=transport
+        )
+
+    @asynccontextmanager
+    async def open(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
+        """Send a call and yield its answer; leaving the context hangs up."""
+        left_s = max(0.0, (call.deadline_unix_ms - self._clock.now_ms()) / 1000)
+        deadline = asyncio.get_running_loop().time() + left_s
+        request = self._client.build_request(
+            "POST", call.pool.base_url.rstrip("/") + call.path, content=_json(call.body), headers=self._headers(call)
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise _sorted(error) from error
+        try:
+            yield UpstreamAnswer(
+                status=response.status_code,
+                content_type=response.headers.get("content-type", ""),
+                retry_after_s=_retry_after(response.headers.get("retry-after")),
+                body=_read(response, deadline),
+            )
+        finally:
+            await response.aclose()
+
+    async def count_tokens(self, call: UpstreamCall) -> int | None:
+        """
+        Ask a llama.cpp server: render its chat template, then tokenize. None when the pool names no such address.
+
+        Failures are no errors: the estimate simply stands.
+        """
+        base = call.pool.tokenize_url
+        if base is None:
+            return None
+        try:
+            async with asyncio.timeout(_TOKENIZE_S):
+                wanted = {name: call.body[name] for name in ("messages", "tools") if name in call.body}
+                prompt = (await self._ask(base, "/apply-template", wanted, call))["prompt"]
+                question = {"content": prompt, "add_special": True, "parse_special": True}
+                return len((await self._ask(base, "/tokenize", question, call))["tokens"])
+        except (httpx.HTTPError, TimeoutError, KeyError, TypeError, ValueError):
+            return None
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._client.aclose()
+
+    async def _ask(self, base: str, path: str, body: Mapping[str, Any], call: UpstreamCall) -> Any:
+        response = await self._client.post(
+            base.rstrip("/") + path, content=_json(body), headers=self._headers(call), timeout=_TOKENIZE_S
+        )
+        response.raise_for_status()
+        return response.json()
+
+    def _headers(self, call: UpstreamCall) -> dict[str, str]:
+        headers = {"content-type": "application/json", "accept-encoding": "identity", "x-request-id": call.request_id}
+        secret = None if call.pool.api_key is None else self._secret(call.pool.api_key)
+        if secret:
+            headers["authorization"] = f"Bearer {secret}"
+        return headers
+
+
+async def _read(response: httpx.Response, deadline: float) -> AsyncIterator[bytes]:
+    chunks = response.aiter_bytes()
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _sorted(error) from error
+        yield chunk
+
+
+def _sorted(error: Exception) -> UpstreamError:
+    if isinstance(error, (*_NOTHING_SENT, httpx.InvalidURL)):
+        return UpstreamUnreachable("no connection")
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return UpstreamTimeout("no answer in time")
+    return UpstreamBroken("the connection broke")
+
+
+def _retry_after(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 6 else None
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode("ascii")

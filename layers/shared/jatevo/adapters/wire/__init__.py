@@ -1,0 +1,1 @@
+"""The OpenAI wire format: requests in, answers and errors out. Pure functions of bytes and values."""

@@ -1,0 +1,134 @@
+"""
+The one table from refusals to HTTP: status, type, wording and headers of every error a client can get.
+
+The body is OpenAI's shape, `{"error": {"message", "type", "param", "code"}}`. Messages say what happened, what
+remains, when it resets and what to do. Nothing here knows pools or upstreams, so nothing can name them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jatevo.domain.calendar import iso_instant
+from jatevo.domain.money import format_usd
+from jatevo.domain.refusals import Code, QuotaFacts, Refusal, Scope
+
+_INVALID = "invalid_request_error"
+_QUOTA = "insufficient_quota"
+_RATE = "rate_limit_exceeded"
+_API = "api_error"
+_DENIED = "permission_error"
+
+_TABLE: dict[Code, tuple[int, str]] = {
+    Code.INVALID_API_KEY: (401, _INVALID),
+    Code.KEY_DISABLED: (403, _DENIED),
+    Code.MODEL_NOT_ALLOWED: (403, _DENIED),
+    Code.MODEL_NOT_FOUND: (404, _INVALID),
+    Code.INVALID_REQUEST: (400, _INVALID),
+    Code.INVALID_JSON: (400, _INVALID),
+    Code.INVALID_TYPE: (400, _INVALID),
+    Code.INVALID_VALUE: (400, _INVALID),
+    Code.MISSING_FIELD: (400, _INVALID),
+    Code.UNSUPPORTED_PARAMETER: (400, _INVALID),
+    Code.UNSUPPORTED_MODALITY: (400, _INVALID),
+    Code.CONTEXT_LENGTH_EXCEEDED: (400, _INVALID),
+    Code.NOT_FOUND: (404, _INVALID),
+    Code.METHOD_NOT_ALLOWED: (405, _INVALID),
+    Code.UPGRADE_UNSUPPORTED: (426, _INVALID),
+    Code.REQUEST_TOO_LARGE: (413, _INVALID),
+    Code.REQUEST_QUOTA_EXHAUSTED: (429, _QUOTA),
+    Code.BUDGET_EXHAUSTED: (429, _QUOTA),
+    Code.PROJECTED_COST_EXCEEDS_BUDGET: (429, _QUOTA),
+    Code.BUDGET_IN_FLIGHT: (429, _RATE),
+    Code.CONCURRENCY_LIMIT: (429, _RATE),
+    Code.UPSTREAM_ERROR: (502, _API),
+    Code.UPSTREAM_UNAVAILABLE: (503, _API),
+    Code.UPSTREAM_TIMEOUT: (504, _API),
+    Code.SERVICE_UNAVAILABLE: (503, _API),
+    Code.INTERNAL_ERROR: (500, _API),
+}
+_SHORT_RETRY_S = {Code.BUDGET_IN_FLIGHT: 2, Code.CONCURRENCY_LIMIT: 1, Code.UPSTREAM_UNAVAILABLE: 5}
+_UNTIL_RESET = frozenset({Code.REQUEST_QUOTA_EXHAUSTED, Code.BUDGET_EXHAUSTED, Code.PROJECTED_COST_EXCEEDS_BUDGET})
+
+
+@dataclass(frozen=True, slots=True)
+class WireError:
+    """An error as it leaves: status, extra headers, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorWording:
+    """What the texts depend on. `top_up_url`: where a budget can be topped up, if there is such a place."""
+
+    top_up_url: str | None = None
+
+
+def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> WireError:
+    """Return the HTTP form of a refusal."""
+    status, kind = _TABLE[refusal.code]
+    error: dict[str, Any] = {
+        "message": _message(refusal, wording),
+        "type": kind,
+        "param": refusal.param,
+        "code": refusal.code.value,
+    }
+    headers: dict[str, str] = {}
+    if refusal.code in _SHORT_RETRY_S:
+        headers["retry-after"] = str(_SHORT_RETRY_S[refusal.code])
+    if refusal.billable:
+        headers["x-should-retry"] = "false"
+    if refusal.code in _UNTIL_RESET and refusal.quota is not None:
+        headers["retry-after"] = str(max(1, refusal.quota.resets_at_unix_s - now_unix_s))
+        headers["x-should-retry"] = "false"
+        error["resets_at"] = refusal.quota.resets_at_unix_s
+    if refusal.code is Code.PROJECTED_COST_EXCEEDS_BUDGET and refusal.quota is not None:
+        error |= _projection(refusal.quota)
+    return WireError(status, headers, {"error": error})
+
+
+def _projection(facts: QuotaFacts) -> dict[str, Any]:
+    return {
+        "projected_cost_usd": format_usd(facts.projected_nano_usd),
+        "budget_remaining_usd": format_usd(max(0, facts.budget_left_nano_usd)),
+        "affordable_output_tokens": facts.affordable_output_tokens,
+    }
+
+
+def _message(refusal: Refusal, wording: ErrorWording) -> str:
+    if refusal.quota is None:
+        return refusal.detail
+    facts = refusal.quota
+    whose = "This API key's" if facts.scope is Scope.KEY else "Your"
+    reset = f"It resets at {iso_instant(facts.resets_at_unix_s)}."
+    more = "Wait for the reset, hold more $JTVO"
+    if wording.top_up_url is not None:
+        more += f", or top up at {wording.top_up_url}"
+    remains = format_usd(max(0, facts.budget_left_nano_usd))
+    limit = format_usd(facts.budget_limit_nano_usd)
+    match refusal.code:
+        case Code.REQUEST_QUOTA_EXHAUSTED:
+            return f"{whose} daily quota of {facts.requests_limit} requests is used up: 0 remain. {reset} {more}."
+        case Code.BUDGET_EXHAUSTED:
+            return f"{whose} daily budget of ${limit} is used up: $0.00 remain. {reset} {more}."
+        case Code.PROJECTED_COST_EXCEEDS_BUDGET:
+            fits = f"at most {facts.affordable_output_tokens} output tokens would fit"
+            if facts.affordable_output_tokens == 0:
+                fits = "the input alone does not fit"
+            return (
+                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}, but ${remains} of "
+                f"{whose.lower()} daily budget of ${limit} remain; {fits}. {reset} Lower max_tokens, shorten the "
+                f"input, or: {more[0].lower()}{more[1:]}."
+            )
+        case Code.BUDGET_IN_FLIGHT:
+            return (
+                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}; ${remains} of {whose.lower()} "
+                f"daily budget of ${limit} are free now, the rest is held by requests under way. Try again shortly, "
+                "or lower max_tokens."
+            )
+        case Code.CONCURRENCY_LIMIT:
+            return f"{whose} limit of {facts.concurrency_limit} requests at once is reached. Try again in a second."
+        case _:
+            return refusal.detail or "This API key is disabled. Use another one or create a new key."

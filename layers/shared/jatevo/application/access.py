@@ -1,0 +1,55 @@
+"""Who calls: from the bearer token to a valid key and its account."""
+
+from jatevo.application.ports import Clock, Directory
+from jatevo.domain.accounts import Caller
+from jatevo.domain.api_keys import PREFIX, digest, well_formed
+from jatevo.domain.catalogue import Catalogue, Model
+from jatevo.domain.refusals import Code, Refusal
+
+
+class Access:
+    """Checks keys and what they may use. Costs a read only for well-formed keys not seen in the last seconds."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    async def authenticate(self, bearer: str | None) -> Caller | Refusal:
+        """Return the caller a bearer token stands for, or why there is none. The token is never repeated in a text."""
+        if not bearer:
+            return Refusal(
+                Code.INVALID_API_KEY,
+                f"No API key was given. Send it as 'Authorization: Bearer {PREFIX}…'.",
+            )
+        if not well_formed(bearer):
+            return Refusal(
+                Code.INVALID_API_KEY,
+                f"This is not a valid API key: keys begin with '{PREFIX}' and are 50 characters long. Check for a typo.",
+            )
+        key = await self._directory.key(digest(bearer))
+        if key is None:
+            return Refusal(Code.INVALID_API_KEY, "This API key does not exist. Check for a typo or create a new key.")
+        account = await self._directory.account(key.account_id)
+        if account is None or not account.enabled:
+            return Refusal(Code.KEY_DISABLED, "The account of this API key is disabled.")
+        if not key.enabled:
+            return Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
+        if key.expired(self._clock.now_ms() // 1000):
+            return Refusal(Code.KEY_DISABLED, "This API key has expired. Create a new key.")
+        return Caller(key, account)
+
+
+def find_model(catalogue: Catalogue, caller: Caller, model_id: str) -> Model | Refusal:
+    """Return the model a caller asks for, or why not."""
+    model = catalogue.models.get(model_id)
+    if model is None:
+        return Refusal(
+            Code.MODEL_NOT_FOUND, f"The model '{model_id}' does not exist. GET /v1/models lists yours.", param="model"
+        )
+    if caller.key.models is not None and model_id not in caller.key.models:
+        return Refusal(
+            Code.MODEL_NOT_ALLOWED,
+            f"This API key may not use the model '{model_id}'. GET /v1/models lists those it may.",
+            param="model",
+        )
+    return model

@@ -1,0 +1,410 @@
+"""
+Reserve and settle: the accounting protocol of one request, over every window that binds it.
+
+One write before the upstream is called, two after:
+
+1. reserve   each binding window takes the hold, by its own conditional update, narrowest first, the account last;
+2. decide    the ledger entry is put if absent: from here on the outcome stands;
+3. apply     each window gives back what was not charged.
+
+Guarantees: a reservation id is attempted once; an attempt whose answer was lost is decided `released` before another
+is made; no request is accepted unless every window took its hold; nothing is held that was refused.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from jatevo.application.limits import LimitChanges
+from jatevo.application.ports import (
+    Clock,
+    Conflict,
+    Directory,
+    Ledger,
+    OutcomeUnknown,
+    Randomness,
+    StoreError,
+    StoreUnavailable,
+    WindowStore,
+)
+from jatevo.application.refusal_memory import RefusalMemory
+from jatevo.domain import ids, settlement
+from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window
+from jatevo.domain.calendar import next_reset_unix_s, utc_day
+from jatevo.domain.catalogue import Model
+from jatevo.domain.ledger import LedgerEntry, Reason, Timings
+from jatevo.domain.money import share_nano_usd
+from jatevo.domain.projection import Ask, Projection, affordable_output_cap, project, shrink_default_cap
+from jatevo.domain.refusals import Code, QuotaFacts, Refusal, Scope
+from jatevo.domain.settlement import Terms, Verdict
+from jatevo.domain.tokens import UsageSource
+from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Window, WindowKey, opened
+
+_log = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS = 6
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_RELEASE_PATIENCE_S = 5
+_BUDGET_BOUNDS = frozenset({Bound.BUDGET_EMPTY, Bound.BUDGET_TOO_SMALL, Bound.BUDGET_IN_FLIGHT})
+
+_CODES = {
+    Bound.KEY_BLOCKED: Code.KEY_DISABLED,
+    Bound.REQUESTS_EMPTY: Code.REQUEST_QUOTA_EXHAUSTED,
+    Bound.BUDGET_EMPTY: Code.BUDGET_EXHAUSTED,
+    Bound.BUDGET_TOO_SMALL: Code.PROJECTED_COST_EXCEEDS_BUDGET,
+    Bound.BUDGET_IN_FLIGHT: Code.BUDGET_IN_FLIGHT,
+    Bound.CONCURRENCY: Code.CONCURRENCY_LIMIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    How reservations are made.
+
+    `upstream_deadline_s`: no upstream is read later than this after the reservation. `grace_s`: how long after that
+    settling may take before the sweeper gives the reservation up. `exposure_cap_bps`: share of the daily budget up to
+    which unanswered requests of a day are not charged.
+    """
+
+    upstream_deadline_s: int = 600
+    grace_s: int = 30
+    margin_bps: int = 1000
+    exposure_cap_bps: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be reserved: a caller's request for a model, as the projection sees it."""
+
+    caller: Caller
+    model: Model
+    price_version: int
+    ask: Ask
+    lane: str = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A request that was accepted, and all that its settlement needs."""
+
+    id: str
+    wanted: Wanted
+    projection: Projection
+    terms: Terms
+    holds: tuple[tuple[WindowKey, Hold], ...]
+    window: Window
+    """The account's day window right after this request was accepted."""
+    exposure_left_nano_usd: int
+
+    @property
+    def reserved_at_ms(self) -> int:
+        return ids.reserved_at_ms(self.id)
+
+    @property
+    def expires_at_unix_s(self) -> int:
+        return self.holds[0][1].expires_at_unix_s
+
+
+class CountTokens(Protocol):
+    """Asks the upstream's own tokenizer how long the input is; None when it cannot tell."""
+
+    def __call__(self) -> Awaitable[int | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A window that has to be opened first."""
+
+    key: WindowKey
+
+
+class Reservations:
+    """The accounting protocol, for one gateway process."""
+
+    def __init__(
+        self,
+        windows: WindowStore,
+        ledger: Ledger,
+        directory: Directory,
+        clock: Clock,
+        randomness: Randomness,
+        policy: Policy,
+        memory: RefusalMemory,
+    ) -> None:
+        self._windows = windows
+        self._ledger = ledger
+        self._directory = directory
+        self._clock = clock
+        self._randomness = randomness
+        self._policy = policy
+        self._memory = memory
+        self._limits = LimitChanges(windows, clock)
+
+    def deadline_unix_ms(self, reservation: Reservation) -> int:
+        """Return until when an upstream may be read for a reservation: its expiry less the grace for settling."""
+        return (reservation.expires_at_unix_s - self._policy.grace_s) * 1000
+
+    async def reserve(self, wanted: Wanted, count_tokens: CountTokens | None = None) -> Reservation | Refusal:
+        """
+        Hold the worst case of a request in every window that binds it, or say which limit refused.
+
+        A request without a cap of its own is given a smaller one when the default does not fit; one whose estimate
+        does not fit is counted exactly where the upstream can. Raises StoreError when the store does not answer.
+        """
+        margin_bps = self._margin_bps(wanted.caller.account)
+        expires_at = self._clock.now_ms() // 1000 + self._policy.upstream_deadline_s + self._policy.grace_s
+        projection = self._first_projection(wanted, margin_bps)
+        result = await self._attempts(wanted, projection, expires_at)
+        if isinstance(result, Refused) and result.bound in _BUDGET_BOUNDS and count_tokens is not None:
+            exact = await count_tokens()
+            if exact is not None and exact < projection.input_tokens:
+                wanted = replace(wanted, ask=replace(wanted.ask, exact_input_tokens=exact))
+                projection = self._fitting(wanted, margin_bps, result.window)
+                result = await self._attempts(wanted, projection, expires_at)
+        if isinstance(result, Refused) and result.bound in _BUDGET_BOUNDS and wanted.ask.output_cap is None:
+            smaller = self._fitting(wanted, margin_bps, result.window)
+            if smaller.amount_nano_usd < projection.amount_nano_usd:
+                projection = smaller
+                result = await self._attempts(wanted, projection, expires_at)
+        if isinstance(result, Refused):
+            return self._refusal(wanted, projection, margin_bps, result)
+        return result
+
+    async def settle(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
+        """
+        Decide how a reservation ends and apply the decision that stands to its windows.
+
+        Repeats through store failures until the reservation expires; then the sweeper finishes the work. Raises
+        StoreError only when not even the decision could be stored by then.
+        """
+        entry = self._entry(reservation, verdict, timings)
+        stored = await self._until(reservation.expires_at_unix_s, lambda: self._ledger.decide(entry))
+        await self._apply(reservation, stored, reservation.expires_at_unix_s)
+        await self._learn(reservation, stored)
+        return stored
+
+    def unanswered(self, reservation: Reservation, reason: Reason) -> Verdict:
+        """Return the verdict for a request that may have been billed upstream and brought nothing."""
+        return settlement.unanswered(
+            settlement.Outcome.CHARGED,
+            reason,
+            reservation.terms.reserved_nano_usd,
+            exposure_left_nano_usd=reservation.exposure_left_nano_usd,
+        )
+
+    async def _attempts(self, wanted: Wanted, projection: Projection, expires_at: int) -> Reservation | Refused:
+        """Attempt with fresh ids until a window decides."""
+        for _ in range(_MOST_ATTEMPTS):
+            result = await self._attempt(wanted, projection, expires_at)
+            if isinstance(result, _Missing):
+                await self._open(result.key, wanted.caller)
+            elif isinstance(result, Refused) and await self._caught_up(result.window, wanted.caller):
+                continue
+            elif result is not None:
+                return result
+        raise StoreUnavailable("no attempt to reserve got an answer")
+
+    async def _attempt(
+        self, wanted: Wanted, projection: Projection, expires_at: int
+    ) -> Reservation | Refused | _Missing | None:
+        """Attempt once, with an id of its own. None: the answer was lost or the store was busy; try another."""
+        now_ms = self._clock.now_ms()
+        reservation_id = ids.reservation_id(now_ms, self._randomness.bits(64))
+        day = utc_day(ids.reserved_at_ms(reservation_id) // 1000)
+        hold = Hold(projection.amount_nano_usd, expires_at, wanted.caller.key.ref)
+        keys = self._binding_windows(wanted.caller, day)
+        remembered = next(filter(None, (self._memory.recall(key, hold, now_ms) for key in keys)), None)
+        if remembered is not None:
+            return remembered
+        draft = Reservation(
+            id=reservation_id,
+            wanted=wanted,
+            projection=projection,
+            terms=Terms(wanted.model.price, self._margin_bps(wanted.caller.account), hold.amount_nano_usd),
+            holds=tuple((key, hold) for key in keys),
+            window=opened(keys[-1], wanted.caller.account.limits, wanted.caller.account.version),
+            exposure_left_nano_usd=0,
+        )
+        for place, key in enumerate(keys):
+            try:
+                result = await self._windows.reserve(key, reservation_id, hold)
+            except StoreError as error:
+                await self._give_up(draft, error, held=place)
+                return None
+            if isinstance(result, Refused):
+                self._memory.note(result, now_ms)
+            if not isinstance(result, Window):
+                await self._release_held(draft, held=place)
+                return _Missing(key) if result is None else result
+            self._memory.saw(result, now_ms)
+        await self._caught_up(result, wanted.caller)
+        cap = share_nano_usd(result.limits.budget_nano_usd, self._policy.exposure_cap_bps)
+        return replace(draft, window=result, exposure_left_nano_usd=cap - result.exposed_nano_usd)
+
+    async def _give_up(self, draft: Reservation, error: StoreError, *, held: int) -> None:
+        """End an attempt that got no answer: decided `released` first, so that landing late changes nothing."""
+        if isinstance(error, OutcomeUnknown):
+            _log.warning("reservation %s: no answer, releasing it", draft.id)
+            await self._release(draft, Reason.RESERVE_UNKNOWN)
+        else:
+            await self._release_held(draft, held=held)
+            await asyncio.sleep(_FIRST_PAUSE_S)
+
+    async def _release_held(self, draft: Reservation, *, held: int) -> None:
+        """Give back the holds taken before a later window refused."""
+        if held:
+            await self._release(replace(draft, holds=draft.holds[:held]), Reason.WINDOW_REFUSED)
+
+    async def _release(self, draft: Reservation, reason: Reason) -> None:
+        """Release an attempt that was not accepted, while its client waits: so for a few seconds at most."""
+        entry = self._entry(draft, settlement.released(reason), Timings())
+        until = min(draft.expires_at_unix_s, self._clock.now_ms() // 1000 + _RELEASE_PATIENCE_S)
+        stored = await self._until(until, lambda: self._ledger.decide(entry))
+        await self._apply(draft, stored, until)
+
+    def _binding_windows(self, caller: Caller, day: str) -> Sequence[WindowKey]:
+        account = account_window(caller.account.id, day)
+        if caller.key.caps is None:
+            return (account,)
+        return (key_window(caller.account.id, caller.key.id, day), account)
+
+    async def _open(self, key: WindowKey, caller: Caller) -> None:
+        """Open a window with what its account and key say now; nothing when they changed meanwhile: look again."""
+        account = await self._directory.account(caller.account.id, fresh=True)
+        if account is None:
+            raise StoreUnavailable("the account has gone")
+        if key.owner == account.id:
+            window = opened(key, account.limits, account.version, _blocks(account, self._clock.now_ms() // 1000))
+        else:
+            api_key = await self._directory.key(caller.key.digest, fresh=True) or caller.key
+            window = opened(key, api_key.caps or Limits(), api_key.caps_version)
+        try:
+            await self._windows.open(window, account.version)
+        except Conflict:
+            return
+
+    async def _caught_up(self, window: Window, caller: Caller) -> bool:
+        """Bring a window that is behind its account or key up to date. Return whether it was behind."""
+        account, key = caller.account, caller.key
+        limits, version = account.limits, account.version
+        if window.key.owner != account.id:
+            limits, version = key.caps or Limits(), key.caps_version
+        if window.limits_version >= version:
+            return False
+        await self._limits.adjust(window.key, limits, version)
+        self._memory.forget(window.key)
+        return True
+
+    def _first_projection(self, wanted: Wanted, margin_bps: int) -> Projection:
+        """Return the worst case to begin with: a default cap starts no larger than a fair share of what is known."""
+        limits = wanted.caller.account.limits
+        fresh = opened(WindowKey(wanted.caller.account.id, ""), limits, 0)
+        seen = self._memory.last_seen(wanted.caller.account.id, self._clock.now_ms()) or fresh
+        return self._fitting(wanted, margin_bps, seen)
+
+    def _fitting(self, wanted: Wanted, margin_bps: int, window: Window) -> Projection:
+        """Return the worst case, with a default cap made to fit `window`; a client's own cap is never changed."""
+        projection = project(wanted.model, wanted.ask, margin_bps)
+        if wanted.ask.output_cap is not None:
+            return projection
+        smaller = shrink_default_cap(
+            wanted.model,
+            wanted.ask,
+            margin_bps,
+            budget_left_nano_usd=window.budget_left_nano_usd,
+            free_slots=window.free_slots,
+        )
+        return smaller or projection
+
+    def _refusal(self, wanted: Wanted, projection: Projection, margin_bps: int, refused: Refused) -> Refusal:
+        window = refused.window
+        remaining = window.budget_left_nano_usd
+        facts = QuotaFacts(
+            scope=Scope.ACCOUNT if window.key.owner == wanted.caller.account.id else Scope.KEY,
+            resets_at_unix_s=next_reset_unix_s(self._clock.now_ms() // 1000),
+            requests_limit=window.limits.requests,
+            requests_left=window.requests_left,
+            budget_limit_nano_usd=window.limits.budget_nano_usd,
+            budget_left_nano_usd=remaining,
+            projected_nano_usd=projection.amount_nano_usd,
+            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin_bps, remaining),
+            concurrency_limit=window.limits.concurrency,
+        )
+        return Refusal(_CODES[refused.bound], quota=facts)
+
+    def _entry(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
+        wanted = reservation.wanted
+        return LedgerEntry(
+            account_id=wanted.caller.account.id,
+            day=utc_day(reservation.reserved_at_ms // 1000),
+            reservation_id=reservation.id,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            reserved_nano_usd=reservation.terms.reserved_nano_usd,
+            windows=tuple(key for key, _ in reservation.holds),
+            key_id=wanted.caller.key.id,
+            model=wanted.model.id,
+            lane=wanted.lane,
+            price_version=wanted.price_version,
+            usage=verdict.usage,
+            usage_source=verdict.usage_source,
+            figures=verdict.figures,
+            timings=timings,
+            decided_at_ms=self._clock.now_ms(),
+        )
+
+    async def _apply(self, reservation: Reservation, stored: LedgerEntry, until_unix_s: int) -> None:
+        for key, hold in reservation.holds:
+            is_account = key.owner == stored.account_id
+
+            async def once(key: WindowKey = key, hold: Hold = hold, is_account: bool = is_account) -> bool:
+                return await self._windows.settle(
+                    key,
+                    reservation.id,
+                    hold,
+                    charge_nano_usd=stored.figures.charge_nano_usd,
+                    give_request_back=stored.gives_request_back,
+                    exposed_nano_usd=stored.figures.exposure_nano_usd if is_account else 0,
+                )
+
+            try:
+                await self._until(until_unix_s, once)
+            except StoreError:
+                _log.warning("reservation %s: decided, not applied; the sweeper will", reservation.id)
+            self._memory.forget(key)
+
+    async def _learn(self, reservation: Reservation, stored: LedgerEntry) -> None:
+        """Feed an input that was larger than projected back into the account's estimate."""
+        projected, reported = reservation.projection.input_tokens, stored.usage.input_tokens
+        if stored.usage_source is not UsageSource.REPORTED or reported <= projected:
+            return
+        applied = reservation.wanted.ask.estimate_permille
+        permille = settlement.observed_estimate_permille(projected, reported, applied)
+        try:
+            await self._directory.raise_estimate(stored.account_id, permille, self._clock.now_ms() // 1000)
+        except StoreError:
+            _log.warning("reservation %s: the observed estimate was not stored", reservation.id)
+
+    async def _until[T](self, until_unix_s: int, send: Callable[[], Awaitable[T]]) -> T:
+        """Repeat an idempotent write through store failures, until the given time."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await send()
+            except StoreError:
+                if self._clock.now_ms() // 1000 + pause_s >= until_unix_s:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    def _margin_bps(self, account: Account) -> int:
+        return self._policy.margin_bps if account.margin_bps is None else account.margin_bps
+
+
+def _blocks(account: Account, now_unix_s: int) -> frozenset[str]:
+    recent = {ref for ref, at in account.revoked.items() if now_unix_s - at < REVOCATION_MEMORY_S}
+    return frozenset(recent if account.enabled else recent | {EVERY_KEY})

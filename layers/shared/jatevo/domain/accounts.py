@@ -1,0 +1,95 @@
+"""
+Accounts and API keys as the gate sees them.
+
+`Account.version` grows with every change that open windows must learn of: limits changed, a key disabled. A window
+remembers the version it was opened or adjusted with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jatevo.domain.ids import key_ref
+from jatevo.domain.projection import PERMILLE
+from jatevo.domain.windows import Limits, WindowKey
+
+DEFAULT_CONCURRENCY = 64
+"""Requests of one account under way at once, unless set: the window's write cost grows only with those really open."""
+MAX_KEYS_PER_ACCOUNT = 100
+ESTIMATE_MEMORY_S = 7 * 86_400
+"""How long an observed underestimate of an account's inputs is remembered."""
+REVOCATION_MEMORY_S = 3600
+"""How long a disabled key stays named in windows: far longer than any process keeps a key it has read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A holder of limits."""
+
+    id: str
+    name: str
+    limits: Limits
+    enabled: bool = True
+    margin_bps: int | None = None
+    """None: the gateway's default margin."""
+    version: int = 1
+    created_at_unix_s: int = 0
+    estimate_permille: int = PERMILLE
+    """Observed need of input tokens against the model's estimate; fed by overruns."""
+    estimate_raised_at_unix_s: int = 0
+    revoked: Mapping[str, int] = field(default_factory=dict)
+    """Short ids of keys disabled lately, and when: a window opened after that must know them."""
+
+    def estimate_at(self, now_unix_s: int) -> int:
+        """Return the factor that applies now: what was observed lately, else the model's estimate as it is."""
+        recent = now_unix_s - self.estimate_raised_at_unix_s < ESTIMATE_MEMORY_S
+        return max(PERMILLE, self.estimate_permille) if recent else PERMILLE
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A scoped key. `digest` is the SHA-256 of the key itself, which nobody but its owner has."""
+
+    id: str
+    digest: str
+    account_id: str
+    name: str
+    prefix: str
+    enabled: bool = True
+    models: frozenset[str] | None = None
+    """Model ids this key may use; None: all."""
+    caps: Limits | None = None
+    """The key's own limits per day; None: only the account's apply."""
+    caps_version: int = 1
+    expires_at_unix_s: int | None = None
+    created_at_unix_s: int = 0
+    disabled_at_unix_s: int | None = None
+
+    @property
+    def ref(self) -> str:
+        return key_ref(self.id)
+
+    def expired(self, now_unix_s: int) -> bool:
+        return self.expires_at_unix_s is not None and now_unix_s >= self.expires_at_unix_s
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: a valid key and its account."""
+
+    key: ApiKey
+    account: Account
+
+
+def account_window(account_id: str, day: str) -> WindowKey:
+    """Return the key of an account's day window."""
+    return WindowKey(owner=account_id, period=day)
+
+
+def key_window(account_id: str, key_id: str, day: str) -> WindowKey:
+    """Return the key of a capped key's day window."""
+    return WindowKey(owner=f"{account_id}/{key_id}", period=day)
+
+
+def owning_account(key: WindowKey) -> str:
+    """Return the account whose ledger holds the reservations of a window."""
+    return key.owner.partition("/")[0]

@@ -1,0 +1,153 @@
+"""
+The catalogue: which models are sold, at what price, and which pools serve them.
+
+Values only; reading and validating the operator's file is `jatevo.domain.catalogue_file`. Model ids are public, pool
+ids and everything about an upstream are not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from jatevo.domain.pricing import Price
+
+CHAT_FIELDS = frozenset(
+    {
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "messages",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "stop",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+    }
+)
+"""Fields of a chat request that every pool takes unless it lists them as refused. None changes what a token costs."""
+
+COST_FIELDS = frozenset(
+    {
+        "audio",
+        "background",
+        "best_of",
+        "ignore_eos",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "max_output_tokens",
+        "max_tokens",
+        "min_tokens",
+        "modalities",
+        "model",
+        "n",
+        "n_predict",
+        "num_predict",
+        "prediction",
+        "prompt",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "use_beam_search",
+        "web_search_options",
+    }
+)
+"""Fields that change cost, length or the shape of the answer: the gateway sets or refuses them, no pool may pass them."""
+
+
+class WhenClientLeaves(StrEnum):
+    """What becomes of an upstream answer nobody reads any more."""
+
+    DRAIN = "drain"
+    """Read on, for its usage: right where the upstream bills the whole answer anyway."""
+    STOP = "stop"
+    """Hang up: right where that ends the work and its cost. What was produced until then is charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """
+    An upstream endpoint with its credentials. Never shown to clients.
+
+    `api_key` is a reference (`env:NAME`, later a secret's name), never the secret itself.
+    """
+
+    id: str
+    base_url: str
+    api_key: str | None = None
+    wire: tuple[str, ...] = ("chat",)
+    cap_field: str = "max_tokens"
+    pass_fields: frozenset[str] = frozenset()
+    refuse_fields: frozenset[str] = frozenset()
+    when_client_leaves: WhenClientLeaves = WhenClientLeaves.DRAIN
+    tokenize_url: str | None = None
+
+    def passes(self, name: str) -> bool:
+        """Return whether a field of the client's body may go to this pool."""
+        return name not in self.refuse_fields and (name in CHAT_FIELDS or name in self.pass_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to serve a model: a pool, and the name the model has there."""
+
+    pool: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputEstimate:
+    """
+    How many tokens an input may come to, at worst, before anyone has counted them.
+
+    Factors are thousandths of a token per byte. Text measures about 4 bytes a token; the defaults leave room for dense
+    code, JSON and scripts beyond ASCII without stranding budgets.
+    """
+
+    ascii_permille: int = 500
+    other_permille: int = 1000
+    tools_permille: int = 1500
+    per_request: int = 32
+    per_message: int = 8
+    image_tokens: int = 0
+    audio_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as it is sold."""
+
+    id: str
+    context_window: int
+    max_output_tokens: int
+    default_output_tokens: int
+    price: Price
+    routes: tuple[Route, ...]
+    estimate: InputEstimate = field(default_factory=InputEstimate)
+    created_unix_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All models and pools of one version. `version` is the price version that ledger entries name."""
+
+    version: int
+    models: Mapping[str, Model]
+    pools: Mapping[str, Pool]
+
+    def allowed(self, allow: frozenset[str] | None) -> list[Model]:
+        """Return the models a key with the allow-list `allow` (None: all) may use, by id."""
+        return [model for name, model in sorted(self.models.items()) if allow is None or name in allow]

@@ -1,0 +1,51 @@
+"""
+Identifiers: how they look and sort. Random bits are passed in.
+
+A reservation id is 16 characters: 42 bits of milliseconds since 2020, then 54 random bits, in an alphabet whose order
+is the byte order. So ids of one account sort by time in the ledger, and a range of time is a range of ids.
+"""
+
+_SORTED64 = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+_VALUE = {character: value for value, character in enumerate(_SORTED64)}
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_EPOCH_2020_MS = 1_577_836_800_000
+_RANDOM_BITS = 54
+RESERVATION_ID_LENGTH = 16
+KEY_REF_LENGTH = 10
+
+
+def reservation_id(unix_ms: int, random_bits: int) -> str:
+    """Return the id of a reservation made at `unix_ms`, from at least 54 random bits."""
+    value = (max(0, unix_ms - _EPOCH_2020_MS) << _RANDOM_BITS) | (random_bits & ((1 << _RANDOM_BITS) - 1))
+    return "".join(_SORTED64[value >> shift & 63] for shift in range(90, -1, -6))
+
+
+def reserved_at_ms(reservation_id: str) -> int:
+    """Return when a reservation was made."""
+    value = 0
+    for character in reservation_id:
+        value = value << 6 | _VALUE[character]
+    return (value >> _RANDOM_BITS) + _EPOCH_2020_MS
+
+
+def first_reservation_id(unix_ms: int) -> str:
+    """Return the least id a reservation made at `unix_ms` or later can have."""
+    return reservation_id(unix_ms, 0)
+
+
+def name_id(prefix: str, random_bits: int, length: int) -> str:
+    """Return `prefix` followed by `length` lower-case letters and digits of 5 random bits each."""
+    return prefix + "".join(_BASE32[random_bits >> 5 * place & 31] for place in range(length))
+
+
+def account_id(random_bits: int) -> str:
+    return name_id("acct_", random_bits, 12)
+
+
+def key_id(random_bits: int) -> str:
+    return name_id("key_", random_bits, KEY_REF_LENGTH)
+
+
+def key_ref(key_id: str) -> str:
+    """Return the short id of a key, as it stands in windows."""
+    return key_id.removeprefix("key_")

@@ -1,0 +1,73 @@
+"""
+Money as integers. The only module that rounds.
+
+Units
+-----
+nano-USD (10⁻⁹ USD)   balances, charges, limits.
+price                 nano-USD per million tokens: `$0.15 / 1M` is 150_000_000.
+femto-USD (10⁻¹⁵ USD) a cost before rounding: tokens × price, exact.
+
+Invariants: no float ever enters; a request is rounded once, up, by `charge_nano_usd`; what is shown rounds down.
+"""
+
+import re
+
+NANO_PER_USD = 10**9
+FEMTO_PER_NANO = 10**6
+BASIS_POINTS = 10**4
+MAX_NANO_USD = 10**18
+"""A billion dollars: the largest amount accepted anywhere, well inside DynamoDB's exact 38 digits and 64 bits."""
+
+_DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
+
+
+class MoneyError(ValueError):
+    """A text that is not an exact, non-negative amount of US dollars."""
+
+
+def parse_usd(text: str) -> int:
+    """
+    Return the nano-USD that the decimal string `text` (USD) stands for.
+
+    Raises MoneyError for anything that is not a plain non-negative decimal with at most nine places, so that no
+    amount is ever silently rounded on the way in.
+    """
+    match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise MoneyError(f"{text!r} is not a US dollar amount: write a decimal string such as \"0.15\"")
+    whole, fraction = match.groups(default="")
+    nano = int(whole) * NANO_PER_USD + int(fraction.ljust(9, "0"))
+    if nano > MAX_NANO_USD:
+        raise MoneyError(f"{text} is more than the largest amount, {format_usd(MAX_NANO_USD)}")
+    return nano
+
+
+def format_usd(nano_usd: int) -> str:
+    """Return `nano_usd` as an exact decimal string of USD with at least two places: 1_500_000_000 → "1.50"."""
+    sign = "-" if nano_usd < 0 else ""
+    whole, fraction = divmod(abs(nano_usd), NANO_PER_USD)
+    digits = f"{fraction:09d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{digits}"
+
+
+def charge_nano_usd(cost_femto_usd: int, margin_bps: int) -> int:
+    """Return cost plus margin, exact, then rounded up once to a nano-dollar: the one rounding of a request."""
+    return _ceil_div(cost_femto_usd * (BASIS_POINTS + margin_bps), FEMTO_PER_NANO * BASIS_POINTS)
+
+
+def cost_nano_usd(cost_femto_usd: int) -> int:
+    """
+    Return the operator's cost of a request for the books, rounded up.
+
+    The margin is found by subtraction from the charge, so the books always add up and never overstate what was earned.
+    """
+    return _ceil_div(cost_femto_usd, FEMTO_PER_NANO)
+
+
+def share_nano_usd(amount_nano_usd: int, bps: int) -> int:
+    """Return `bps` basis points of an amount, rounded down: for caps that are a share of a limit."""
+    return amount_nano_usd * bps // BASIS_POINTS
+
+
+def _ceil_div(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)

@@ -1,0 +1,74 @@
+"""
+Refusals: why a request is not served, as values.
+
+A refusal carries facts; its public wording, status and headers are made in one place, where it becomes HTTP
+(`jatevo.adapters.wire.errors`). Nothing in it may name a pool or an upstream.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The public codes, as in the error table of the product."""
+
+    INVALID_API_KEY = "invalid_api_key"
+    KEY_DISABLED = "key_disabled"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
+    MODEL_NOT_FOUND = "model_not_found"
+    INVALID_REQUEST = "invalid_request"
+    INVALID_JSON = "invalid_json"
+    INVALID_TYPE = "invalid_type"
+    INVALID_VALUE = "invalid_value"
+    MISSING_FIELD = "missing_required_parameter"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    UNSUPPORTED_MODALITY = "unsupported_modality"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UPGRADE_UNSUPPORTED = "upgrade_unsupported"
+    REQUEST_TOO_LARGE = "request_too_large"
+    REQUEST_QUOTA_EXHAUSTED = "request_quota_exhausted"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    PROJECTED_COST_EXCEEDS_BUDGET = "projected_cost_exceeds_budget"
+    BUDGET_IN_FLIGHT = "budget_in_flight"
+    CONCURRENCY_LIMIT = "concurrency_limit"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_UNAVAILABLE = "upstream_unavailable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Scope(StrEnum):
+    """Whose limit refused."""
+
+    ACCOUNT = "account"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFacts:
+    """What a refusal by a limit says of it: amounts in nano-USD, the reset in unix seconds."""
+
+    scope: Scope
+    resets_at_unix_s: int
+    requests_limit: int
+    requests_left: int
+    budget_limit_nano_usd: int
+    budget_left_nano_usd: int
+    projected_nano_usd: int
+    affordable_output_tokens: int = 0
+    concurrency_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served. `detail` is public text; `quota` is set when a limit refused."""
+
+    code: Code
+    detail: str = ""
+    param: str | None = None
+    quota: QuotaFacts | None = None
+    billable: bool = False
+    """The upstream may have done the work: a client must not resend by itself."""

@@ -1,0 +1,92 @@
+"""
+Settlement: what a request is charged, given how it went.
+
+Invariant: 0 ≤ charge ≤ reservation, whatever an upstream says. What was due beyond is `overrun`, the operator's cost.
+"""
+
+from dataclasses import dataclass
+
+from jatevo.domain.ledger import Figures, Outcome, Reason
+from jatevo.domain.money import charge_nano_usd, cost_nano_usd
+from jatevo.domain.pricing import Price
+from jatevo.domain.projection import PERMILLE, InputSize
+from jatevo.domain.tokens import TokenUsage, UsageSource
+
+_TYPICAL_ASCII_PERMILLE = 250
+_TYPICAL_OTHER_PERMILLE = 500
+_TYPICAL_MESSAGE_TOKENS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a reservation fixed: the price, the margin and the most that can be charged."""
+
+    price: Price
+    margin_bps: int
+    reserved_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a reservation ends: the deciding part of its ledger entry."""
+
+    outcome: Outcome
+    reason: Reason
+    figures: Figures = Figures()
+    usage: TokenUsage = TokenUsage()
+    usage_source: UsageSource = UsageSource.NONE
+
+
+def charged_for_usage(terms: Terms, reason: Reason, usage: TokenUsage, source: UsageSource) -> Verdict:
+    """Return the verdict for an answer, whole or in part, that came to `usage`."""
+    cost_femto = terms.price.cost_femto_usd(usage)
+    due = charge_nano_usd(cost_femto, terms.margin_bps)
+    charge = min(due, terms.reserved_nano_usd)
+    cost = cost_nano_usd(cost_femto)
+    figures = Figures(
+        cost_nano_usd=cost, margin_nano_usd=charge - cost, charge_nano_usd=charge, overrun_nano_usd=due - charge
+    )
+    return Verdict(Outcome.CHARGED, reason, figures, usage, source)
+
+
+def counted_free(reason: Reason) -> Verdict:
+    """Return the verdict that gives the money back and keeps the request counted: the client's own error."""
+    return Verdict(Outcome.CHARGED, reason)
+
+
+def released(reason: Reason) -> Verdict:
+    """Return the verdict that gives everything back."""
+    return Verdict(Outcome.RELEASED, reason)
+
+
+def unanswered(outcome: Outcome, reason: Reason, reserved_nano_usd: int, *, exposure_left_nano_usd: int) -> Verdict:
+    """
+    Return the verdict for a request that may have been billed upstream and brought the client nothing.
+
+    The client is not charged while the account's exposure of the day stays within its cap; beyond it the amount held
+    is charged, so that provoking such failures is no way to spend without paying.
+    """
+    if reserved_nano_usd <= exposure_left_nano_usd:
+        return Verdict(outcome, reason, Figures(exposure_nano_usd=reserved_nano_usd))
+    figures = Figures(cost_nano_usd=reserved_nano_usd, charge_nano_usd=reserved_nano_usd)
+    return Verdict(outcome, reason, figures)
+
+
+def estimated_usage(size: InputSize, produced_bytes: int) -> TokenUsage:
+    """
+    Return a deterministic estimate of an answer's tokens where the upstream counted none. Never zero.
+
+    It aims at the truth, unlike the projection, which aims at the worst case: four bytes a token for ASCII.
+    """
+    ascii_bytes = size.ascii_bytes + size.tool_ascii_bytes
+    other_bytes = size.other_bytes + size.tool_other_bytes
+    text = -(-(ascii_bytes * _TYPICAL_ASCII_PERMILLE + other_bytes * _TYPICAL_OTHER_PERMILLE) // PERMILLE)
+    return TokenUsage(
+        input_tokens=max(1, text + size.messages * _TYPICAL_MESSAGE_TOKENS),
+        output_tokens=-(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE),
+    )
+
+
+def observed_estimate_permille(projected_tokens: int, reported_tokens: int, applied_permille: int) -> int:
+    """Return the factor under which the projection of an input would have covered what was reported."""
+    return -(-applied_permille * reported_tokens // max(1, projected_tokens))
