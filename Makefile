@@ -1,0 +1,36 @@
+# The verbs people type. `make run` and `make test` are all that a fresh machine needs.
+PORT ?= 8000
+DATA ?= .local
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything into this folder (quick when nothing changed)
+	@scripts/setup
+
+run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
+	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA)
+
+test: setup ## run every test
+	$(BIN)/python -m pytest
+
+check: setup ## format, lint, types, import rules, tests: what a change must pass
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: setup ## format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## write the lock files anew from pyproject.toml and local/engines/package.json
+	@scripts/lock
+
+clean: ## remove what setup and the tools made; the local stack's data stays
+	rm -rf .venv .tools local/engines/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
