@@ -63,10 +63,17 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
 
 
 def _table(
-    name: str, hash_key: str, range_key: str | None, indexes: dict[str, tuple[str, str | None, str]] | None = None
+    name: str,
+    hash_key: str,
+    range_key: str | None = None,
+    indexes: dict[str, tuple[str, str | None, str]] | None = None,
 ) -> dict[str, Any]:
     used = {hash_key, range_key}
-    table: dict[str, Any] = {"TableName": name, "BillingMode": "PAY_PER_REQUEST", "KeySchema": _keys(hash_key, range_key)}
+    table: dict[str, Any] = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _keys(hash_key, range_key),
+    }
     if indexes:
         table["GlobalSecondaryIndexes"] = [
             {"IndexName": index, "KeySchema": _keys(first, second), "Projection": {"ProjectionType": projection}}
