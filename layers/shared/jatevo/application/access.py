@@ -24,7 +24,7 @@ class Access:
         if not well_formed(bearer):
             return Refusal(
                 Code.INVALID_API_KEY,
-                f"This is not a valid API key: keys begin with '{PREFIX}' and are 50 characters long. Check for a typo.",
+                f"This is not a valid API key: keys begin with '{PREFIX}' and have 50 characters. Check for a typo.",
             )
         key = await self._directory.key(digest(bearer))
         if key is None:

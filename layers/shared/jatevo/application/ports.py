@@ -113,7 +113,7 @@ class WindowStore(Protocol):
         """Return windows that may hold a reservation expired before the given time."""
         ...
 
-    async def all_open(self) -> AsyncIterator[WindowKey]:
+    def all_open(self) -> AsyncIterator[WindowKey]:
         """Yield every window with open reservations, by a scan: for repair, not for routine."""
         ...
 

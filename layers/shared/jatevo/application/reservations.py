@@ -34,7 +34,7 @@ from jatevo.domain import ids, settlement
 from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window
 from jatevo.domain.calendar import next_reset_unix_s, utc_day
 from jatevo.domain.catalogue import Model
-from jatevo.domain.ledger import LedgerEntry, Reason, Timings
+from jatevo.domain.ledger import LedgerEntry, Outcome, Reason, Timings
 from jatevo.domain.money import share_nano_usd
 from jatevo.domain.projection import Ask, Projection, affordable_output_cap, project, shrink_default_cap
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal, Scope
@@ -178,19 +178,20 @@ class Reservations:
         """
         Decide how a reservation ends and apply the decision that stands to its windows.
 
-        Repeats through store failures until the reservation expires; then the sweeper finishes the work. Raises
-        StoreError only when not even the decision could be stored by then.
+        Repeats through store failures as long as the grace lasts, never past the expiry; then the sweeper finishes
+        the work. Raises StoreError only when not even the decision could be stored by then.
         """
         entry = self._entry(reservation, verdict, timings)
-        stored = await self._until(reservation.expires_at_unix_s, lambda: self._ledger.decide(entry))
-        await self._apply(reservation, stored, reservation.expires_at_unix_s)
+        until = min(reservation.expires_at_unix_s, self._clock.now_ms() // 1000 + self._policy.grace_s)
+        stored = await self._until(until, lambda: self._ledger.decide(entry))
+        await self._apply(reservation, stored, until)
         await self._learn(reservation, stored)
         return stored
 
     def unanswered(self, reservation: Reservation, reason: Reason) -> Verdict:
         """Return the verdict for a request that may have been billed upstream and brought nothing."""
         return settlement.unanswered(
-            settlement.Outcome.CHARGED,
+            Outcome.CHARGED,
             reason,
             reservation.terms.reserved_nano_usd,
             exposure_left_nano_usd=reservation.exposure_left_nano_usd,
@@ -229,9 +230,19 @@ class Reservations:
             window=opened(keys[-1], wanted.caller.account.limits, wanted.caller.account.version),
             exposure_left_nano_usd=0,
         )
-        for place, key in enumerate(keys):
+        window = await self._hold_all(draft, now_ms)
+        if not isinstance(window, Window):
+            return window
+        await self._caught_up(window, wanted.caller)
+        cap = share_nano_usd(window.limits.budget_nano_usd, self._policy.exposure_cap_bps)
+        return replace(draft, window=window, exposure_left_nano_usd=cap - window.exposed_nano_usd)
+
+    async def _hold_all(self, draft: Reservation, now_ms: int) -> Window | Refused | _Missing | None:
+        """Take the holds of an attempt in their order. Return the account's window once all are taken."""
+        window = draft.window
+        for place, (key, hold) in enumerate(draft.holds):
             try:
-                result = await self._windows.reserve(key, reservation_id, hold)
+                result = await self._windows.reserve(key, draft.id, hold)
             except StoreError as error:
                 await self._give_up(draft, error, held=place)
                 return None
@@ -241,9 +252,8 @@ class Reservations:
                 await self._release_held(draft, held=place)
                 return _Missing(key) if result is None else result
             self._memory.saw(result, now_ms)
-        await self._caught_up(result, wanted.caller)
-        cap = share_nano_usd(result.limits.budget_nano_usd, self._policy.exposure_cap_bps)
-        return replace(draft, window=result, exposure_left_nano_usd=cap - result.exposed_nano_usd)
+            window = result
+        return window
 
     async def _give_up(self, draft: Reservation, error: StoreError, *, held: int) -> None:
         """End an attempt that got no answer: decided `released` first, so that landing late changes nothing."""
@@ -359,16 +369,16 @@ class Reservations:
 
     async def _apply(self, reservation: Reservation, stored: LedgerEntry, until_unix_s: int) -> None:
         for key, hold in reservation.holds:
-            is_account = key.owner == stored.account_id
+            exposed = stored.figures.exposure_nano_usd if key.owner == stored.account_id else 0
 
-            async def once(key: WindowKey = key, hold: Hold = hold, is_account: bool = is_account) -> bool:
+            async def once(key: WindowKey = key, hold: Hold = hold, exposed: int = exposed) -> bool:
                 return await self._windows.settle(
                     key,
                     reservation.id,
                     hold,
                     charge_nano_usd=stored.figures.charge_nano_usd,
                     give_request_back=stored.gives_request_back,
-                    exposed_nano_usd=stored.figures.exposure_nano_usd if is_account else 0,
+                    exposed_nano_usd=exposed,
                 )
 
             try:

@@ -67,7 +67,7 @@ class Sweeper:
     async def _guarded(self, key: WindowKey) -> SweepReport:
         try:
             return await self._sweep(key)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one bad window never stops the rest
             _log.exception("the window %s %s could not be swept", key.owner, key.period)
             return SweepReport(windows=1, failed=1)
 

@@ -4,15 +4,15 @@ Days of the books: UTC days, because both counters reset at 00:00 UTC.
 A day is written `2026-11-23`; instants are integer seconds since the Unix epoch.
 """
 
-import datetime
+import datetime as dt
 
 DAY_S = 86_400
-_EPOCH = datetime.date(1970, 1, 1)
+_EPOCH = dt.date(1970, 1, 1)
 
 
 def utc_day(unix_s: int) -> str:
     """Return the UTC day in which the instant `unix_s` lies."""
-    return (_EPOCH + datetime.timedelta(days=unix_s // DAY_S)).isoformat()
+    return (_EPOCH + dt.timedelta(days=unix_s // DAY_S)).isoformat()
 
 
 def next_reset_unix_s(unix_s: int) -> int:
@@ -22,9 +22,9 @@ def next_reset_unix_s(unix_s: int) -> int:
 
 def day_start_unix_s(day: str) -> int:
     """Return the instant at which `day` begins. Raises ValueError if it is not a day such as `2026-11-23`."""
-    return (datetime.date.fromisoformat(day) - _EPOCH).days * DAY_S
+    return (dt.date.fromisoformat(day) - _EPOCH).days * DAY_S
 
 
 def iso_instant(unix_s: int) -> str:
     """Return an instant in the form of RFC 3339: `2026-11-24T00:00:00Z`."""
-    return datetime.datetime.fromtimestamp(unix_s, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.fromtimestamp(unix_s, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -65,7 +65,7 @@ COST_FIELDS = frozenset(
         "web_search_options",
     }
 )
-"""Fields that change cost, length or the shape of the answer: the gateway sets or refuses them, no pool may pass them."""
+"""Fields that change cost, length or the answer's shape: the gateway sets or refuses them, no pool may pass them."""
 
 
 class WhenClientLeaves(StrEnum):

@@ -32,9 +32,9 @@ def parse_usd(text: str) -> int:
     Raises MoneyError for anything that is not a plain non-negative decimal with at most nine places, so that no
     amount is ever silently rounded on the way in.
     """
-    match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
+    match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise MoneyError(f"{text!r} is not a US dollar amount: write a decimal string such as \"0.15\"")
+        raise MoneyError(f'{text!r} is not a US dollar amount: write a decimal string such as "0.15"')
     whole, fraction = match.groups(default="")
     nano = int(whole) * NANO_PER_USD + int(fraction.ljust(9, "0"))
     if nano > MAX_NANO_USD:

@@ -15,6 +15,7 @@ from jatevo.domain.tokens import TokenUsage, UsageSource
 _TYPICAL_ASCII_PERMILLE = 250
 _TYPICAL_OTHER_PERMILLE = 500
 _TYPICAL_MESSAGE_TOKENS = 4
+_MOST_ESTIMATE_PERMILLE = 4 * PERMILLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +89,10 @@ def estimated_usage(size: InputSize, produced_bytes: int) -> TokenUsage:
 
 
 def observed_estimate_permille(projected_tokens: int, reported_tokens: int, applied_permille: int) -> int:
-    """Return the factor under which the projection of an input would have covered what was reported."""
-    return -(-applied_permille * reported_tokens // max(1, projected_tokens))
+    """
+    Return the factor under which the projection of an input would have covered what was reported.
+
+    Bounded, because what was reported may be a lie: no tokenizer needs more than about two tokens a byte.
+    """
+    observed = -(-applied_permille * reported_tokens // max(1, projected_tokens))
+    return min(observed, _MOST_ESTIMATE_PERMILLE)

@@ -22,10 +22,6 @@ def binary(value: bytes) -> dict[str, bytes]:
     return {"B": value}
 
 
-def flag(value: bool) -> dict[str, bool]:
-    return {"BOOL": value}
-
-
 def texts(values: Iterable[str]) -> dict[str, list[str]]:
     return {"SS": sorted(values)}
 
@@ -47,7 +43,7 @@ def get_optional_int(item: Item, name: str) -> int | None:
     return None if value is None or "N" not in value else int(value["N"])
 
 
-def get_flag(item: Item, name: str, default: bool) -> bool:
+def get_flag(item: Item, name: str, *, default: bool) -> bool:
     value = item.get(name)
     return default if value is None else bool(value["BOOL"])
 

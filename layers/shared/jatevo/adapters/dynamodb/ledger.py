@@ -27,18 +27,18 @@ class DynamoLedger:
         self._retention_days = retention_days
 
     async def decide(self, entry: LedgerEntry) -> LedgerEntry:
+        item = self._item(entry)
         try:
             await self._client.retried(
                 "put_item",
                 TableName=self._table,
-                Item=self._item(entry),
+                Item=item,
                 ConditionExpression="attribute_not_exists(#id)",
                 ExpressionAttributeNames={"#id": "reservation_id"},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionRefused as refused:
-            assert refused.item is not None, "a refused put brings back what stands"
-            return entry_from_item(refused.item)
+            return entry_from_item(refused.item or item)
         return entry
 
     async def entries(

@@ -33,7 +33,7 @@ from jatevo.adapters.dynamodb.schema import SWEEP_INDEX, SWEEP_SHARDS, TableName
 from jatevo.application.ports import Conflict, OutcomeUnknown, StoreUnavailable
 from jatevo.domain.accounts import owning_account
 from jatevo.domain.calendar import day_start_unix_s
-from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Window, WindowKey, bound_against
+from jatevo.domain.windows import EVERY_KEY, Hold, Limits, Refused, Window, WindowKey, bound_against
 
 _ENTRY = struct.Struct(">BQI")
 _COUNTS_REQUEST = 1
@@ -59,7 +59,7 @@ _BUDGET_FITS = "#budget_left >= :amount"
 _SLOT_FREE = "size(#open) < #concurrency"
 _NOT_BLOCKED = "(attribute_not_exists(#blocked) OR NOT (contains(#blocked, :key) OR contains(#blocked, :every)))"
 _ID_UNUSED = "attribute_not_exists(#open.#id)"
-_RESERVE_CONDITION = " AND ".join((_QUOTA_LEFT, _BUDGET_FITS, _SLOT_FREE, _NOT_BLOCKED, _ID_UNUSED))
+_RESERVE_CONDITION = f"{_QUOTA_LEFT} AND {_BUDGET_FITS} AND {_SLOT_FREE} AND {_NOT_BLOCKED} AND {_ID_UNUSED}"
 _RESERVE_UPDATE = (
     "SET #requests_left = #requests_left - :requests, #budget_left = #budget_left - :amount, #open.#id = :entry, "
     "#sweep_at = if_not_exists(#sweep_at, :expires)"
@@ -87,9 +87,7 @@ class DynamoWindows:
                 Key=_key(key),
                 UpdateExpression=_RESERVE_UPDATE,
                 ConditionExpression=_RESERVE_CONDITION,
-                ExpressionAttributeNames=_names(
-                    _RESERVE_UPDATE + _RESERVE_CONDITION, {"#id": reservation_id}
-                ),
+                ExpressionAttributeNames=_names(_RESERVE_UPDATE + _RESERVE_CONDITION, {"#id": reservation_id}),
                 ExpressionAttributeValues={
                     ":requests": number(hold.requests),
                     ":amount": number(hold.amount_nano_usd),

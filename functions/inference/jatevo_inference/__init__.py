@@ -1,0 +1,1 @@
+"""The inference function: the streamed POST routes."""

@@ -1,0 +1,223 @@
+"""
+The ASGI app of the streamed routes: `POST /v1/chat/completions`.
+
+Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
+have OpenAI's shape; a stream that breaks is left without its regular end, so that no client takes it for whole.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from jatevo.adapters.http.asgi import (
+    BodyTooLarge,
+    ClientLeft,
+    Receive,
+    Scope,
+    Send,
+    bearer_token,
+    header,
+    json_bytes,
+    read_body,
+    respond,
+    start,
+    until_disconnect,
+)
+from jatevo.adapters.wire.chat_answer import ChatFormat
+from jatevo.adapters.wire.chat_request import MAX_BODY_BYTES, parse_chat_request
+from jatevo.adapters.wire.errors import ErrorWording, wire_error
+from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of
+from jatevo.adapters.wire.sse import HEARTBEAT
+from jatevo.application.access import Access
+from jatevo.application.channel import Channel
+from jatevo.application.counters import Counters
+from jatevo.application.inference import Inference, Streaming
+from jatevo.application.ports import Clock, Randomness, StoreError
+from jatevo.application.relay import Completed, Rejected
+from jatevo.domain import ids
+from jatevo.domain.accounts import Account, Caller
+from jatevo.domain.refusals import Code, Refusal
+
+_log = logging.getLogger(__name__)
+
+CHAT_PATH = "/v1/chat/completions"
+_SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+_TOO_LARGE = Refusal(Code.REQUEST_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB.")
+_INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
+_STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot check this request right now. Try again shortly.")
+_NOT_FOUND = Refusal(Code.NOT_FOUND, "There is no such route.")
+_NO_UPGRADE = Refusal(
+    Code.UPGRADE_UNSUPPORTED, "This route streams server-sent events over POST; it does not take upgrades."
+)
+_ONLY_POST = Refusal(Code.METHOD_NOT_ALLOWED, "This route takes POST only.")
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceServices:
+    """What the app needs, wired by bootstrap."""
+
+    access: Access
+    inference: Inference
+    counters: Counters
+    clock: Clock
+    randomness: Randomness
+    wording: ErrorWording
+
+
+class InferenceApp:
+    """The app. One instance serves any number of requests at once."""
+
+    def __init__(self, services: InferenceServices) -> None:
+        self._services = services
+        self._chat = ChatFormat(services.wording)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _Request(self._services, self._chat, scope, receive, send).serve()
+
+    async def drain(self) -> None:
+        """Wait until everything under way is settled."""
+        await self._services.inference.drain()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                await self.drain()
+                return
+
+
+class _Request:
+    """One HTTP request."""
+
+    def __init__(
+        self, services: InferenceServices, chat: ChatFormat, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._services = services
+        self._chat = chat
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._id = ids.reservation_id(services.clock.now_ms(), services.randomness.bits(64))
+        self._caller: Caller | None = None
+        self._started = False
+
+    async def serve(self) -> None:
+        try:
+            refusal = self._misrouted() or await self._answer()
+            if refusal is not None:
+                await self._refuse(refusal)
+        except ClientLeft:
+            return
+        except StoreError:
+            _log.exception("request %s: the store does not answer", self._id)
+            await self._refuse(_STORE_DOWN, told=False)
+        except Exception:  # noqa: BLE001 - the outermost edge of a request
+            _log.exception("request %s failed", self._id)
+            if not self._started:
+                await self._refuse(_INTERNAL, told=False)
+
+    def _misrouted(self) -> Refusal | None:
+        if self._scope["path"].rstrip("/") != CHAT_PATH:
+            return _NOT_FOUND
+        if self._scope["method"] == "POST":
+            return None
+        return _NO_UPGRADE if header(self._scope, "upgrade") else _ONLY_POST
+
+    async def _answer(self) -> Refusal | None:
+        """Serve the request; return the refusal if nothing has been sent."""
+        caller = await self._services.access.authenticate(bearer_token(self._scope))
+        if isinstance(caller, Refusal):
+            return caller
+        self._caller = caller
+        try:
+            raw = await read_body(self._receive, MAX_BODY_BYTES)
+        except BodyTooLarge:
+            return _TOO_LARGE
+        request = parse_chat_request(raw)
+        if isinstance(request, Refusal):
+            return request
+        serve = self._services.inference.stream if request.stream else self._services.inference.complete
+        result = await serve(caller, request, self._chat)
+        if isinstance(result, Rejected):
+            return await self._reject(result)
+        self._id = result.reservation.id
+        if isinstance(result, Completed):
+            await self._send_whole(result)
+        else:
+            await self._send_stream(result)
+        return None
+
+    async def _send_whole(self, done: Completed) -> None:
+        back = done.reservation.terms.reserved_nano_usd - done.entry.figures.charge_nano_usd
+        standing = standing_of(done.reservation.window, given_back_nano_usd=back)
+        self._started = True
+        await respond(self._send, 200, self._headers(standing), done.body)
+
+    async def _send_stream(self, streaming: Streaming) -> None:
+        """Write a stream until it ends, or give it up when nobody reads it."""
+        self._started = True
+        await start(self._send, 200, {**self._headers(standing_of(streaming.reservation.window)), **_SSE})
+        channel = streaming.channel
+        writing = asyncio.ensure_future(self._write(channel))
+        watching = [
+            asyncio.ensure_future(until_disconnect(self._receive)),
+            asyncio.ensure_future(channel.abandoned.wait()),
+        ]
+        try:
+            await asyncio.wait([writing, *watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not writing.done():
+                channel.abandon()
+            for task in (writing, *watching):
+                task.cancel()
+            await asyncio.gather(writing, *watching, return_exceptions=True)
+
+    async def _write(self, channel: Channel) -> None:
+        while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
+            await self._send({"type": "http.response.body", "body": data or HEARTBEAT, "more_body": True})
+        if channel.whole:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _reject(self, rejected: Rejected) -> Refusal | None:
+        """Send the refusal of a request that held a reservation; others are returned."""
+        if rejected.reservation is None:
+            return rejected.refusal
+        self._id = rejected.reservation.id
+        back, request_back = 0, False
+        if rejected.entry is not None:
+            back = rejected.reservation.terms.reserved_nano_usd - rejected.entry.figures.charge_nano_usd
+            request_back = rejected.entry.gives_request_back
+        standing = standing_of(rejected.reservation.window, given_back_nano_usd=back, request_back=request_back)
+        await self._send_error(rejected.refusal, standing)
+        return None
+
+    async def _refuse(self, refusal: Refusal, *, told: bool = True) -> None:
+        """Send a refusal; with both counters where the caller is known and `told`."""
+        standing = None
+        if refusal.quota is not None:
+            standing = standing_in(refusal.quota)
+        elif told and self._caller is not None:
+            standing = await self._standing(self._caller.account)
+        await self._send_error(refusal, standing)
+
+    async def _standing(self, account: Account) -> Standing | None:
+        try:
+            return standing_of(await self._services.counters.of_account(account))
+        except StoreError:
+            return None
+
+    async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:
+        now_unix_s = self._services.clock.now_ms() // 1000
+        error = wire_error(refusal, now_unix_s, self._services.wording)
+        self._started = True
+        await respond(self._send, error.status, {**self._headers(standing), **error.headers}, json_bytes(error.body))
+
+    def _headers(self, standing: Standing | None) -> dict[str, str]:
+        headers = {"x-request-id": f"req_{self._id}"}
+        if standing is not None:
+            headers |= limit_headers(standing, self._services.clock.now_ms() // 1000)
+        return headers

@@ -1,0 +1,19 @@
+"""Wires the inference app from the environment."""
+
+from jatevo.bootstrap import Gateway, settings_from
+from jatevo_inference.app import InferenceApp, InferenceServices
+
+
+def create_app(gateway: Gateway | None = None) -> InferenceApp:
+    """Return the app, over the gateway of this process."""
+    gateway = gateway or Gateway(settings_from())
+    return InferenceApp(
+        InferenceServices(
+            access=gateway.access,
+            inference=gateway.inference(),
+            counters=gateway.counters,
+            clock=gateway.clock,
+            randomness=gateway.randomness,
+            wording=gateway.settings.wording,
+        )
+    )

@@ -1,0 +1,1 @@
+"""ASGI: what the functions share in speaking HTTP."""

@@ -1,0 +1,83 @@
+"""
+Small helpers for bare ASGI apps: a bounded body, a JSON answer, headers as text.
+
+The inference function is bare ASGI: it needs no router, and a framework's import would cost it a third of its start.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+type Scope = MutableMapping[str, Any]
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DRAINED_BODIES = 4
+"""How many times the allowed size is read and dropped, so that a client gets to see why its body was refused."""
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than allowed."""
+
+
+class ClientLeft(Exception):
+    """The client left before its body was complete."""
+
+
+def header(scope: Scope, name: str) -> str | None:
+    """Return the value of a request header, the first of several."""
+    wanted = name.encode("ascii")
+    for key, value in scope["headers"]:
+        if key == wanted:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def bearer_token(scope: Scope) -> str | None:
+    """Return the token of `Authorization: Bearer …`, None without one."""
+    kind, _, token = (header(scope, "authorization") or "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+async def read_body(receive: Receive, most_bytes: int) -> bytes:
+    """Return the whole body. Raises BodyTooLarge, having read on for a while, and ClientLeft."""
+    body = bytearray()
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= most_bytes:
+            body += chunk
+        if not message.get("more_body", False) or size > most_bytes * _DRAINED_BODIES:
+            break
+    if size > most_bytes:
+        raise BodyTooLarge
+    return bytes(body)
+
+
+async def until_disconnect(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    """Send status and headers."""
+    raw = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+async def respond(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Send a whole answer."""
+    await start(send, status, {**headers, "content-type": "application/json", "content-length": str(len(body))})
+    await send({"type": "http.response.body", "body": body})
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as JSON in UTF-8."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,44 @@
+"""Server-sent events: an incremental parser of `data:` frames, and the frames the gateway writes."""
+
+import json
+from typing import Any
+
+DONE = b"data: [DONE]\n\n"
+HEARTBEAT = b": keep-alive\n\n"
+_LONGEST_FRAME = 4 * 1024 * 1024
+
+
+class FrameTooLong(ValueError):
+    """An upstream sent megabytes without ending a frame."""
+
+
+class SseParser:
+    """
+    Splits a byte stream into the `data` of its events, whatever way it is cut into chunks.
+
+    Comments and other fields are dropped; lines may end in LF or CRLF.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the data of the events that this chunk completes. Raises FrameTooLong."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > _LONGEST_FRAME:
+            raise FrameTooLong
+        events: list[bytes] = []
+        for raw in lines:
+            line = raw.removesuffix(b"\r")
+            if line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" "))
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data.clear()
+        return events
+
+
+def frame(value: Any) -> bytes:
+    """Return the event whose data is `value` as JSON."""
+    return b"data: " + json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"

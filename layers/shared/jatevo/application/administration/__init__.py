@@ -1,0 +1,26 @@
+"""
+What operators do: accounts, keys, the catalogue, the books and each other.
+
+`Administration` bundles the use cases for the two edges that offer them, the admin API and the local stack.
+"""
+
+from dataclasses import dataclass
+
+from jatevo.application.administration.accounts import Accounts
+from jatevo.application.administration.books import Books
+from jatevo.application.administration.catalogues import Catalogues
+from jatevo.application.administration.keys import Keys
+from jatevo.application.administration.operators import Operators
+from jatevo.application.sweeper import Sweeper
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """All use cases of operators."""
+
+    accounts: Accounts
+    keys: Keys
+    catalogues: Catalogues
+    operators: Operators
+    books: Books
+    sweeper: Sweeper

@@ -1,0 +1,129 @@
+"""
+Accounts: create, change, look up.
+
+A change is stored first, as the account's next version, and then carried into the windows open today. Both steps may
+be repeated: asking for what is already so repairs windows that a crash left behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from jatevo.application.administration import bounds
+from jatevo.application.administration.changes import KEPT, Kept, chosen
+from jatevo.application.administration.problems import NotThere, Refused
+from jatevo.application.limits import LimitChanges
+from jatevo.application.ports import Clock, Conflict, Randomness
+from jatevo.application.registry import Page, Registry
+from jatevo.domain import ids
+from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account
+from jatevo.domain.windows import Limits
+
+ATTEMPTS = 10
+_ID_BITS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an account is created with. `margin_bps` None: the gateway's default margin."""
+
+    name: str
+    requests_per_day: int
+    budget_nano_usd_per_day: int
+    concurrency: int = DEFAULT_CONCURRENCY
+    margin_bps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What is to become of an account."""
+
+    name: str | Kept = KEPT
+    requests_per_day: int | Kept = KEPT
+    budget_nano_usd_per_day: int | Kept = KEPT
+    concurrency: int | Kept = KEPT
+    margin_bps: int | Kept | None = KEPT
+    enabled: bool | Kept = KEPT
+
+
+class Accounts:
+    """Administers accounts. `forget` drops what this process remembers of them."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        limits: LimitChanges,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        forget: Callable[[], None],
+    ) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._clock = clock
+        self._randomness = randomness
+        self._forget = forget
+
+    async def create(self, wanted: NewAccount) -> Account:
+        """Return a new account. Raises InvalidValue."""
+        account = _checked(
+            Account(
+                id=ids.account_id(self._randomness.bits(_ID_BITS)),
+                name=wanted.name,
+                limits=Limits(wanted.requests_per_day, wanted.budget_nano_usd_per_day, wanted.concurrency),
+                margin_bps=wanted.margin_bps,
+                created_at_unix_s=self._clock.now_ms() // 1000,
+            )
+        )
+        await self._registry.create_account(account)
+        return account
+
+    async def get(self, account_id: str) -> Account:
+        """Return an account. Raises NotThere."""
+        account = await self._registry.account(account_id)
+        if account is None:
+            raise NotThere(f"There is no account {account_id[:64]!r}.", param="account_id")
+        return account
+
+    async def page(self, *, after: str | None = None, limit: int = 100) -> Page[Account]:
+        """Return accounts in no particular order."""
+        return await self._registry.accounts(after=after, limit=limit)
+
+    async def change(self, account_id: str, change: AccountChange) -> Account:
+        """Return the account as changed. Raises NotThere, InvalidValue, Refused when others keep changing it."""
+        for _ in range(ATTEMPTS):
+            stored = await self.get(account_id)
+            account = _checked(_changed(stored, change))
+            if account != stored:
+                account = replace(account, version=stored.version + 1)
+                try:
+                    await self._registry.change_account(account)
+                except Conflict:
+                    continue
+            self._forget()
+            await self._limits.account_changed(account)
+            return account
+        raise Refused("The account is being changed by others at this moment. Try again.")
+
+
+def _changed(account: Account, change: AccountChange) -> Account:
+    limits = account.limits
+    return replace(
+        account,
+        name=chosen(change.name, account.name),
+        limits=Limits(
+            requests=chosen(change.requests_per_day, limits.requests),
+            budget_nano_usd=chosen(change.budget_nano_usd_per_day, limits.budget_nano_usd),
+            concurrency=chosen(change.concurrency, limits.concurrency),
+        ),
+        margin_bps=chosen(change.margin_bps, account.margin_bps),
+        enabled=chosen(change.enabled, account.enabled),
+    )
+
+
+def _checked(account: Account) -> Account:
+    """Return an account whose values are within bounds. Raises InvalidValue."""
+    bounds.requests_per_day(account.limits.requests)
+    bounds.budget_nano_usd_per_day(account.limits.budget_nano_usd)
+    bounds.concurrency(account.limits.concurrency)
+    bounds.margin_bps(account.margin_bps)
+    return replace(account, name=bounds.name(account.name))

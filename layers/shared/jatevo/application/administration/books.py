@@ -1,0 +1,55 @@
+"""
+The books as operators read them: windows and ledger entries. Nothing here writes.
+"""
+
+from jatevo.application.administration import bounds
+from jatevo.application.administration.problems import NotThere
+from jatevo.application.ports import Clock, Ledger, WindowStore
+from jatevo.application.registry import Page, Registry
+from jatevo.domain.accounts import Account, account_window
+from jatevo.domain.calendar import utc_day
+from jatevo.domain.ledger import LedgerEntry
+from jatevo.domain.windows import Window, opened
+
+
+class Books:
+    """Shows what is held and what was decided."""
+
+    def __init__(self, registry: Registry, windows: WindowStore, ledger: Ledger, clock: Clock) -> None:
+        self._registry = registry
+        self._windows = windows
+        self._ledger = ledger
+        self._clock = clock
+
+    async def window(self, account_id: str, day: str | None = None) -> Window:
+        """
+        Return an account's window of a day, by default today's.
+
+        Today's is shown as it will open while no request has opened it. Raises NotThere for an account that does not
+        exist, and for another day on which nothing was asked; InvalidValue for what is no day.
+        """
+        account = await self._account(account_id)
+        today = utc_day(self._clock.now_ms() // 1000)
+        day = today if day is None else bounds.day(day)
+        key = account_window(account.id, day)
+        window = await self._windows.read(key)
+        if window is not None:
+            return window
+        if day != today:
+            raise NotThere(f"The account has no window of {day}: nothing was asked that day.", param="day")
+        return opened(key, account.limits, account.version)
+
+    async def entries(
+        self, account_id: str, day: str | None = None, *, after: str | None = None, limit: int = 1000
+    ) -> Page[LedgerEntry]:
+        """Return an account's ledger entries of a day in the order of their reservations. Raises as `window` does."""
+        account = await self._account(account_id)
+        day = utc_day(self._clock.now_ms() // 1000) if day is None else bounds.day(day)
+        entries = await self._ledger.entries(account.id, day, after=after, limit=limit)
+        return Page(entries, entries[-1].reservation_id if len(entries) == limit else None)
+
+    async def _account(self, account_id: str) -> Account:
+        account = await self._registry.account(account_id)
+        if account is None:
+            raise NotThere(f"There is no account {account_id[:64]!r}.", param="account_id")
+        return account

@@ -1,0 +1,98 @@
+"""
+Bounds of what operators may set, so that no number overflows and no list grows without end.
+
+Each function returns its value or raises InvalidValue; None, which stands for "no limit" or "the default", passes.
+"""
+
+import re
+from collections.abc import Iterable
+
+from jatevo.application.administration.problems import InvalidValue
+from jatevo.domain.calendar import day_start_unix_s, utc_day
+from jatevo.domain.money import MAX_NANO_USD, format_usd
+
+MAX_NAME_LENGTH = 100
+MAX_REQUESTS_PER_DAY = 10**9
+MAX_CONCURRENCY = 1000
+"""Open reservations live in one item: with a thousand of them it is 40 KB, and each write costs accordingly."""
+MAX_MARGIN_BPS = 100_000
+"""Ten times the cost on top of it."""
+MAX_MODELS_PER_KEY = 100
+MAX_EXPIRY_UNIX_S = 2**32
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9._:/-]{1,130}", re.ASCII)
+_OPERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
+
+
+def name(value: str, *, optional: bool = False) -> str:
+    """Return a name as it is shown, without blanks around it."""
+    value = value.strip()
+    if not value and not optional:
+        raise InvalidValue("The name must not be empty.", param="name")
+    if len(value) > MAX_NAME_LENGTH or not value.isprintable():
+        raise InvalidValue(f"A name has at most {MAX_NAME_LENGTH} printable characters.", param="name")
+    return value
+
+
+def operator_name(value: str) -> str:
+    if _OPERATOR.fullmatch(value) is None:
+        raise InvalidValue("An operator's name has 1 to 64 letters, digits or . _ @ -", param="name")
+    return value
+
+
+def requests_per_day(value: int | None) -> int | None:
+    return _within(value, 0, MAX_REQUESTS_PER_DAY, "requests_per_day")
+
+
+def budget_nano_usd_per_day(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= MAX_NANO_USD:
+        raise InvalidValue(f"The budget must be from 0 to {format_usd(MAX_NANO_USD)} USD.", param="budget_usd_per_day")
+    return value
+
+
+def concurrency(value: int | None) -> int | None:
+    return _within(value, 1, MAX_CONCURRENCY, "concurrency")
+
+
+def margin_bps(value: int | None) -> int | None:
+    return _within(value, 0, MAX_MARGIN_BPS, "margin_bps")
+
+
+def models(value: Iterable[str] | None) -> frozenset[str] | None:
+    """Return an allow-list. It is never empty: that would read as a key for nothing, or for everything."""
+    if value is None:
+        return None
+    allowed = frozenset(value)
+    if not allowed:
+        raise InvalidValue(
+            "Name at least one model, or none at all for a key that may use every model.", param="models"
+        )
+    if len(allowed) > MAX_MODELS_PER_KEY:
+        raise InvalidValue(f"A key names at most {MAX_MODELS_PER_KEY} models.", param="models")
+    for model_id in allowed:
+        if _MODEL_ID.fullmatch(model_id) is None:
+            raise InvalidValue(f"{model_id[:130]!r} cannot be a model's id.", param="models")
+    return allowed
+
+
+def expiry(value: int | None, now_unix_s: int) -> int | None:
+    """Return the end of a key's life in unix seconds: in the future."""
+    if value is not None and not now_unix_s < value <= MAX_EXPIRY_UNIX_S:
+        raise InvalidValue("A key must expire in the future, and before the year 2106.", param="expires_at_unix_s")
+    return value
+
+
+def day(value: str) -> str:
+    """Return a UTC day such as 2026-11-23."""
+    try:
+        if utc_day(day_start_unix_s(value)) == value:
+            return value
+    except ValueError:
+        pass
+    raise InvalidValue("A day is written like 2026-11-23 (UTC).", param="day")
+
+
+def _within(value: int | None, low: int, high: int, param: str) -> int | None:
+    if value is not None and not low <= value <= high:
+        raise InvalidValue(f"{param} must be from {low} to {high}.", param=param)
+    return value

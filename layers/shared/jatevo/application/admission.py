@@ -1,0 +1,93 @@
+"""
+Admission: everything a request must pass before an upstream is called.
+
+Model exists and is allowed → some route honours the request → its worst case is reserved. What no route can honour is
+refused before anything is reserved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jatevo.application.access import find_model
+from jatevo.application.client_errors import ClientErrors
+from jatevo.application.exchange import InferenceRequest, WireFormat
+from jatevo.application.ports import Clock, Directory, Upstream, UpstreamCall
+from jatevo.application.reservations import Reservation, Reservations, Wanted
+from jatevo.domain.accounts import Caller
+from jatevo.domain.catalogue import Catalogue, Model, Pool, Route
+from jatevo.domain.projection import Ask
+from jatevo.domain.refusals import Code, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that holds its worst case, and the routes that can serve it, best first."""
+
+    request: InferenceRequest
+    wire: WireFormat
+    reservation: Reservation
+    routes: Sequence[tuple[Pool, Route]]
+
+
+class Admission:
+    """Admits requests for one gateway process."""
+
+    def __init__(
+        self, directory: Directory, reservations: Reservations, upstream: Upstream, clock: Clock, errors: ClientErrors
+    ) -> None:
+        self._directory = directory
+        self._reservations = reservations
+        self._upstream = upstream
+        self._clock = clock
+        self._errors = errors
+
+    async def admit(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Admitted | Refusal:
+        """Return the admitted request, or why not. Raises StoreError when the store does not answer."""
+        catalogue = await self._directory.catalogue()
+        model = find_model(catalogue, caller, request.model)
+        if isinstance(model, Refusal):
+            return model
+        routes = honouring_routes(catalogue, model, request)
+        if isinstance(routes, Refusal):
+            return routes
+        await self._errors.hold_back(caller.account.id)
+        ask = Ask(
+            size=request.size,
+            choices=request.choices,
+            output_cap=request.output_cap,
+            estimate_permille=caller.account.estimate_at(self._clock.now_ms() // 1000),
+        )
+
+        async def count_tokens() -> int | None:
+            pool, route = routes[0]
+            body = wire.upstream_body(request, pool, model=route.model, output_cap=1)
+            return await self._upstream.count_tokens(UpstreamCall(pool, wire.path, body, 0, ""))
+
+        wanted = Wanted(caller, model, catalogue.version, ask)
+        result = await self._reservations.reserve(wanted, count_tokens)
+        return result if isinstance(result, Refusal) else Admitted(request, wire, result, routes)
+
+
+def honouring_routes(
+    catalogue: Catalogue, model: Model, request: InferenceRequest
+) -> Sequence[tuple[Pool, Route]] | Refusal:
+    """Return the routes of a model that can serve a request as it is, or the refusal that names what none can."""
+    for name, parts, rate in (
+        ("images", request.size.images, model.price.base.image_input),
+        ("audio", request.size.audio_parts, model.price.base.audio_input),
+    ):
+        if parts and rate is None:
+            detail = f"The model '{model.id}' does not take {name} as input."
+            return Refusal(Code.UNSUPPORTED_MODALITY, detail, param="messages")
+    routes = [(catalogue.pools[route.pool], route) for route in model.routes]
+    honouring = [(pool, route) for pool, route in routes if unsupported_field(request, pool) is None]
+    if honouring:
+        return honouring
+    field = unsupported_field(request, routes[0][0])
+    detail = f"The field '{field}' is not supported by the model '{model.id}'."
+    return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param=field)
+
+
+def unsupported_field(request: InferenceRequest, pool: Pool) -> str | None:
+    """Return a field of the request that a pool does not take, or None."""
+    return next((name for name in request.body if not pool.passes(name)), None)

@@ -1,0 +1,69 @@
+"""
+A bounded pipe of bytes between the task that reads an upstream and the one that writes to the client.
+
+The two are apart so that a client that leaves never cancels the reading and settling of its answer, and a client that
+reads slowly never holds them up for long: a writer that finds no room for `patience_s` gives the reader up.
+"""
+
+import asyncio
+
+
+class Channel:
+    """One answer on its way. One writer, one reader."""
+
+    def __init__(self, *, most_bytes: int = 256 * 1024, patience_s: float = 20.0) -> None:
+        self._most_bytes = most_bytes
+        self._patience_s = patience_s
+        self._waiting = bytearray()
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+        self.abandoned = asyncio.Event()
+        """Set when nobody reads any more; what is written from then on is dropped."""
+        self.whole = False
+        """The answer came to its regular end."""
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over, waiting for room as long as patience lasts."""
+        if not data or self.abandoned.is_set():
+            return
+        self._waiting += data
+        self._changed.set()
+        if len(self._waiting) < self._most_bytes:
+            return
+        self._room.clear()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._room.wait()
+        except TimeoutError:
+            self.abandon()
+
+    def close(self, *, whole: bool) -> None:
+        """End the answer. Not `whole`: the client must see that it broke."""
+        self.whole = whole
+        self._closed = True
+        self._changed.set()
+
+    def abandon(self) -> None:
+        """Say that nobody reads any more."""
+        self.abandoned.set()
+        self._waiting.clear()
+        self._room.set()
+        self._changed.set()
+
+    async def read(self, timeout_s: float) -> bytes | None:
+        """Return what has come, b"" when nothing came for `timeout_s`, None at the end."""
+        if not self._waiting and not self._closed and not self.abandoned.is_set():
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return b""
+        if self._waiting:
+            data = bytes(self._waiting)
+            self._waiting.clear()
+            self._room.set()
+            return data
+        return None if self._closed or self.abandoned.is_set() else b""

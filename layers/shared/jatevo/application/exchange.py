@@ -1,0 +1,94 @@
+"""
+What a wire format gives the use cases and takes from them: requests as facts, answers through readers.
+
+The gate, the charge and the relay do not know whether a client speaks chat or responses: a format implements these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jatevo.domain.catalogue import Pool
+from jatevo.domain.ledger import LedgerEntry
+from jatevo.domain.projection import InputSize
+from jatevo.domain.refusals import Refusal
+from jatevo.domain.tokens import TokenUsage
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceRequest:
+    """A client's request, validated: what the gate needs to know, and the body to build the upstream's from."""
+
+    model: str
+    size: InputSize
+    body: Mapping[str, Any]
+    choices: int = 1
+    output_cap: int | None = None
+    stream: bool = False
+    include_usage: bool = False
+    """The client asked for the usage frame of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What has been learned of an answer so far."""
+
+    usage: TokenUsage | None = None
+    """As reported; not yet to be believed."""
+    produced_bytes: int = 0
+    finished: bool = False
+    """The answer is complete: nothing that belongs to it is missing."""
+    garbled: bool = False
+    """What came is not the format's, or says itself that it failed."""
+
+
+class StreamReader(Protocol):
+    """Turns an upstream's stream into the client's, frame by frame."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the end marker came: nothing more will."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes as they come and return what can go to the client now."""
+        ...
+
+    def reading(self) -> Reading:
+        """Return what is known so far."""
+        ...
+
+    def ending(self, entry: LedgerEntry) -> bytes:
+        """Return the last frames of a complete answer: usage with its cost, and the end marker."""
+        ...
+
+    def failure(self, refusal: Refusal) -> bytes:
+        """Return the frame that reports a break after the first byte."""
+        ...
+
+
+class AnswerReader(Protocol):
+    """Turns an upstream's whole answer into the client's."""
+
+    def read(self, data: bytes) -> Reading:
+        """Take the body and return what it says."""
+        ...
+
+    def body(self, entry: LedgerEntry) -> bytes:
+        """Return the client's body, with the usage and cost of `entry`."""
+        ...
+
+
+class WireFormat(Protocol):
+    """One client-facing format over one kind of upstream."""
+
+    path: str
+    """Where the upstream serves it, below its base URL."""
+
+    def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
+        """Return the body to send: the client's, with the model's name there and exactly one cap."""
+        ...
+
+    def stream_reader(self, request: InferenceRequest, reservation_id: str) -> StreamReader: ...
+
+    def answer_reader(self, request: InferenceRequest, reservation_id: str) -> AnswerReader: ...

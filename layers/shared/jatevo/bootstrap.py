@@ -1,0 +1,140 @@
+"""
+From the environment to wired objects: the only reader of `os.environ`, and the only place that knows every class.
+
+Settings are checked when they are read: a wrong one is one clear line, `SettingsError`. Each `build_…` imports only
+what its function needs, so that no function pays for another's imports.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
+from jatevo.adapters.dynamodb.directory import DynamoDirectory
+from jatevo.adapters.dynamodb.ledger import DynamoLedger
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.adapters.dynamodb.windows import DynamoWindows
+from jatevo.adapters.system import EnvironmentSecrets, SystemClock, SystemRandomness
+from jatevo.adapters.wire.errors import ErrorWording
+from jatevo.application.access import Access
+from jatevo.application.counters import Counters
+from jatevo.application.ports import Clock
+from jatevo.application.reservations import Policy
+from jatevo.application.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from jatevo.application.inference import Inference
+
+
+class SettingsError(ValueError):
+    """The environment is not usable; the text is one line that says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What the environment says, by variable name: `JATEVO_` and the field's name in capitals. Durations end in their
+    unit. All have defaults; on AWS the template sets them.
+    """
+
+    region: str = "us-east-1"
+    dynamodb_endpoint: str = ""
+    """Empty: AWS's own endpoint of the region."""
+    table_prefix: str = "jatevo"
+    upstream_deadline_s: int = 600
+    upstream_idle_s: int = 120
+    reservation_grace_s: int = 30
+    margin_bps: int = 1000
+    exposure_cap_bps: int = 10_000
+    directory_keep_ms: int = 10_000
+    heartbeat_s: int = 15
+    window_retention_days: int = 90
+    top_up_url: str = ""
+    operator_token: str = ""
+    """Makes the first operator, while there is none."""
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            upstream_deadline_s=self.upstream_deadline_s,
+            grace_s=self.reservation_grace_s,
+            margin_bps=self.margin_bps,
+            exposure_cap_bps=self.exposure_cap_bps,
+        )
+
+    @property
+    def wording(self) -> ErrorWording:
+        return ErrorWording(top_up_url=self.top_up_url or None)
+
+
+def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of an environment, the process's own by default. Raises SettingsError."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, str | int] = {}
+    for setting in fields(Settings):
+        name = f"JATEVO_{setting.name.upper()}"
+        if setting.name == "region":
+            values["region"] = environment.get(name) or environment.get("AWS_REGION") or "us-east-1"
+        elif name in environment:
+            values[setting.name] = environment[name] if setting.type is str else _count(name, environment[name])
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _count(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise SettingsError(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+class Gateway:
+    """The objects that functions share, made once per process."""
+
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str] | None = None, *, clock: Clock | None = None
+    ) -> None:
+        self.settings = settings
+        self.environment = os.environ if environment is None else environment
+        self.clock = clock or SystemClock()
+        self.randomness = SystemRandomness()
+        self.names = TableNames.with_prefix(settings.table_prefix)
+        self.dynamodb = DynamoClient(
+            ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
+        )
+        self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
+        self.ledger = DynamoLedger(self.dynamodb, self.names)
+        self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
+        self.access = Access(self.directory, self.clock)
+        self.counters = Counters(self.windows, self.clock)
+        self.secrets = EnvironmentSecrets(self.environment)
+
+    def sweeper(self) -> Sweeper:
+        """Return the sweeper."""
+        return Sweeper(self.windows, self.ledger, self.clock, exposure_cap_bps=self.settings.exposure_cap_bps)
+
+    def inference(self) -> "Inference":
+        """Return the use case of the streamed routes."""
+        from jatevo.adapters.upstream.http import HttpUpstream
+        from jatevo.application.admission import Admission
+        from jatevo.application.client_errors import ClientErrors
+        from jatevo.application.inference import Inference
+        from jatevo.application.refusal_memory import RefusalMemory
+        from jatevo.application.reservations import Reservations
+
+        upstream = HttpUpstream(self.clock, self.secrets, idle_s=self.settings.upstream_idle_s)
+        reservations = Reservations(
+            self.windows,
+            self.ledger,
+            self.directory,
+            self.clock,
+            self.randomness,
+            self.settings.policy,
+            RefusalMemory(),
+        )
+        errors = ClientErrors()
+        admission = Admission(self.directory, reservations, upstream, self.clock, errors)
+        return Inference(admission, reservations, upstream, self.clock, errors, heartbeat_s=self.settings.heartbeat_s)
+
+    def close(self) -> None:
+        """Close connections."""
+        self.dynamodb.close()

@@ -1,0 +1,57 @@
+"""Engines for the whole run, tables and gateways for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from jatevo_testing.tables import fresh_tables
+from jatevo_testing.upstream import ScriptedUpstream
+from jatevo_testing.world import World
+
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo_local.engine import AWS_ENVIRONMENT, start_dynoxide
+from jatevo_local.ports import free_port
+from jatevo_local.processes import Children
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_environment() -> Iterator[None]:
+    """Example credentials, so that no client ever looks for real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in AWS_ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def dynoxide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a Dynoxide in memory."""
+    folder: Path = tmp_path_factory.mktemp("dynoxide")
+    with Children(folder, say=lambda _: None) as children:
+        yield start_dynoxide(children, free_port()).endpoint_url
+
+
+@pytest.fixture
+def tables(dynoxide: str) -> Iterator[TableNames]:
+    with fresh_tables(dynoxide) as names:
+        yield names
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+async def world(dynoxide: str, tables: TableNames, upstream: ScriptedUpstream) -> AsyncIterator[World]:
+    """A gateway over Dynoxide and the scripted upstream, with the test catalogue applied."""
+    made = World(dynoxide, tables.windows.removesuffix("-windows"))
+    made.apply_catalogue(base_url=upstream.base_url)
+    yield made
+    await made.close()

@@ -1,0 +1,1 @@
+"""What the tests share: engines, fresh tables, clocks, a scripted upstream, a gateway in this process."""

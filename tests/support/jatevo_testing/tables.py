@@ -1,0 +1,94 @@
+"""Fresh tables on a real engine, and what stands in them."""
+
+import dataclasses
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from jatevo.adapters.dynamodb import schema
+from jatevo.adapters.dynamodb.items import number, text, texts
+from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS
+from jatevo_local.engine import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+
+
+def session() -> Any:
+    """Return a boto3 session with AWS's documented example credentials."""
+    return boto3.session.Session(
+        aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
+    )
+
+
+def plain_client(endpoint_url: str) -> Any:
+    """Return a boto3 DynamoDB client for a test to look and meddle with."""
+    config = Config(retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=32)
+    return session().client("dynamodb", endpoint_url=endpoint_url, config=config)
+
+
+@contextmanager
+def fresh_tables(endpoint_url: str) -> Iterator[schema.TableNames]:
+    """Create all tables under a name of their own, and drop them at the end."""
+    names = schema.TableNames.with_prefix(f"t{secrets.token_hex(4)}")
+    client = plain_client(endpoint_url)
+    for definition in schema.definitions(names):
+        client.create_table(**definition)
+    for definition in schema.definitions(names):
+        client.get_waiter("table_exists").wait(
+            TableName=definition["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        )
+    try:
+        yield names
+    finally:
+        for name in dataclasses.astuple(names):
+            client.delete_table(TableName=name)
+        client.close()
+
+
+def put_account(client: Any, names: schema.TableNames, account: Account) -> None:
+    """Store an account as the registry would."""
+    item = {
+        "account_id": text(account.id),
+        "name": text(account.name),
+        "requests_per_day": number(account.limits.requests),
+        "budget_nano_usd_per_day": number(account.limits.budget_nano_usd),
+        "concurrency": number(account.limits.concurrency),
+        "enabled": {"BOOL": account.enabled},
+        "version": number(account.version),
+        "created_at": number(account.created_at_unix_s),
+        "revoked": {"M": {ref: number(at) for ref, at in account.revoked.items()}},
+    }
+    if account.margin_bps is not None:
+        item["margin_bps"] = number(account.margin_bps)
+    client.put_item(TableName=names.accounts, Item=item)
+
+
+def put_key(client: Any, names: schema.TableNames, key: ApiKey) -> None:
+    """Store a key as the registry would."""
+    item: dict[str, Any] = {
+        "digest": text(key.digest),
+        "key_id": text(key.id),
+        "account_id": text(key.account_id),
+        "name": text(key.name),
+        "prefix": text(key.prefix),
+        "enabled": {"BOOL": key.enabled},
+        "caps_version": number(key.caps_version),
+        "created_at": number(key.created_at_unix_s),
+    }
+    if key.models is not None:
+        item["models"] = texts(key.models)
+    if key.expires_at_unix_s is not None:
+        item["expires_at"] = number(key.expires_at_unix_s)
+    if key.disabled_at_unix_s is not None:
+        item["disabled_at"] = number(key.disabled_at_unix_s)
+    if key.caps is not None:
+        caps = {
+            "cap_requests_per_day": (key.caps.requests, UNLIMITED_REQUESTS),
+            "cap_budget_nano_usd_per_day": (key.caps.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD),
+            "cap_concurrency": (key.caps.concurrency, UNLIMITED_REQUESTS),
+        }
+        item |= {name: number(value) for name, (value, none) in caps.items() if value != none}
+    client.put_item(TableName=names.keys, Item=item)
