@@ -1,0 +1,1 @@
+"""The admin function: the HTTP API of operators, under `/admin/v1`."""

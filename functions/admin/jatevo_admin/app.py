@@ -1,0 +1,161 @@
+"""
+The admin API as an ASGI app: routes to use cases, nothing else.
+
+| route under `/admin/v1`                                      | what                                                |
+|--------------------------------------------------------------|-----------------------------------------------------|
+| `GET PUT /catalog`                                           | the catalogue in force, or `?version=`; apply one   |
+| `GET POST /accounts`, `GET PATCH /accounts/{id}`             | accounts                                            |
+| `GET POST /accounts/{id}/keys`                               | an account's keys; a new key is shown once          |
+| `PATCH /keys/{id}`, `POST /keys/{id}/disable`                | change a key; stop it for good                      |
+| `GET /accounts/{id}/window`, `GET /accounts/{id}/ledger`     | the books of `?day=`, by default today (UTC)        |
+| `POST /sweep`                                                | run the sweeper now                                 |
+| `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
+"""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Query, Request
+
+from jatevo.application.administration import Administration
+from jatevo_admin.bodies import (
+    AccountChangeBody,
+    CatalogueBody,
+    KeyChangeBody,
+    NewAccountBody,
+    NewKeyBody,
+    OperatorBody,
+    SweepBody,
+)
+from jatevo_admin.errors import add_handlers
+from jatevo_admin.guard import Guard
+from jatevo_admin.shapes import (
+    Json,
+    account_shape,
+    applied_shape,
+    catalogue_shape,
+    key_shape,
+    ledger_shape,
+    operator_shape,
+    window_shape,
+)
+
+type Day = Annotated[str | None, Query(max_length=10)]
+type After = Annotated[str | None, Query(min_length=1, max_length=64)]
+type Limit = Annotated[int, Query(ge=1, le=1000)]
+type Version = Annotated[int | None, Query(ge=1, le=2**53)]
+
+
+def create_app(administration: Administration) -> FastAPI:
+    """Return the app. It publishes no description of itself: `docs/` does."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.add_middleware(Guard, operators=administration.operators)
+    add_handlers(app)
+    for routes in (_catalogue, _accounts, _keys, _books, _operators):
+        app.include_router(routes(administration), prefix="/admin/v1")
+    return app
+
+
+def _catalogue(administration: Administration) -> APIRouter:
+    router = APIRouter()
+    catalogues = administration.catalogues
+
+    @router.get("/catalog")
+    async def show(version: Version = None) -> Json:
+        return catalogue_shape(await catalogues.get(version))
+
+    @router.put("/catalog")
+    async def apply(body: CatalogueBody, request: Request) -> Json:
+        applied = await catalogues.apply(body.document, request.state.operator, dry_run=body.dry_run)
+        return applied_shape(applied, dry_run=body.dry_run)
+
+    return router
+
+
+def _accounts(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/accounts")
+    accounts = administration.accounts
+
+    @router.post("", status_code=201)
+    async def create(body: NewAccountBody) -> Json:
+        return account_shape(await accounts.create(body.wanted()))
+
+    @router.get("")
+    async def page(after: After = None, limit: Limit = 100) -> Json:
+        found = await accounts.page(after=after, limit=limit)
+        return {"accounts": [account_shape(account) for account in found.entries], "next": found.next}
+
+    @router.get("/{account_id}")
+    async def show(account_id: str) -> Json:
+        return account_shape(await accounts.get(account_id))
+
+    @router.patch("/{account_id}")
+    async def change(account_id: str, body: AccountChangeBody) -> Json:
+        return account_shape(await accounts.change(account_id, body.wanted()))
+
+    return router
+
+
+def _keys(administration: Administration) -> APIRouter:
+    router = APIRouter()
+    keys, catalogues = administration.keys, administration.catalogues
+
+    @router.post("/accounts/{account_id}/keys", status_code=201)
+    async def create(account_id: str, body: NewKeyBody) -> Json:
+        created = await keys.create(account_id, body.wanted())
+        unknown = await catalogues.unknown(created.key.models)
+        return {"key": created.secret, **key_shape(created.key), "unknown_models": unknown}
+
+    @router.get("/accounts/{account_id}/keys")
+    async def of_account(account_id: str) -> Json:
+        return {"keys": [key_shape(key) for key in await keys.of_account(account_id)]}
+
+    @router.patch("/keys/{key_id}")
+    async def change(key_id: str, body: KeyChangeBody) -> Json:
+        key = await keys.change(key_id, body.changes())
+        return {**key_shape(key), "unknown_models": await catalogues.unknown(key.models)}
+
+    @router.post("/keys/{key_id}/disable")
+    async def disable(key_id: str) -> Json:
+        return key_shape(await keys.disable(key_id))
+
+    return router
+
+
+def _books(administration: Administration) -> APIRouter:
+    router = APIRouter()
+    books, sweeper = administration.books, administration.sweeper
+
+    @router.get("/accounts/{account_id}/window")
+    async def window(account_id: str, day: Day = None) -> Json:
+        return window_shape(account_id, await books.window(account_id, day))
+
+    @router.get("/accounts/{account_id}/ledger")
+    async def ledger(account_id: str, day: Day = None, after: After = None, limit: Limit = 1000) -> Json:
+        return ledger_shape(await books.entries(account_id, day, after=after, limit=limit))
+
+    @router.post("/sweep")
+    async def sweep(body: SweepBody | None = None) -> Json:
+        return asdict(await sweeper.run(full=body is not None and body.full))
+
+    return router
+
+
+def _operators(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/operators")
+    operators = administration.operators
+
+    @router.get("")
+    async def everyone() -> Json:
+        return {"operators": [operator_shape(operator) for operator in await operators.all()]}
+
+    @router.post("", status_code=201)
+    async def create(body: OperatorBody) -> Json:
+        created = await operators.create(body.name)
+        return {"token": created.token, **operator_shape(created.operator)}
+
+    @router.post("/{name}/disable")
+    async def disable(name: str) -> Json:
+        return operator_shape(await operators.disable(name))
+
+    return router
