@@ -5,10 +5,10 @@ The DynamoDB-compatible engine under the local stack and under the tests.
 |---|---|---|
 | Dynoxide | yes, every commit | the local stack: exact, starts in milliseconds, survives SIGKILL |
 | ExtendDB | not as started here | a second opinion in tests: verifies signatures, indexes lag, time-to-live fires |
-| ministack | when it ends in order | machines that neither is built for: exact too, but SIGKILL loses everything |
+| ministack | when it ends in order | where neither fits: exact too, but SIGKILL loses everything |
 
-All three apply conditional updates and transactions exactly under concurrency. moto does not, so it is never used here: it
-would let tests pass, and money vanish, that a real table would refuse. No engine reports throttling or transaction
+All three apply conditional updates and transactions exactly under concurrency. moto does not, so it is never used here:
+it would let tests pass, and money vanish, that a real table would refuse. No engine reports throttling or transaction
 conflicts; tests inject those.
 
 Dynoxide ends when an expression contains a literal character outside ASCII: pass names and values through `#name` and

@@ -21,7 +21,7 @@ token. A prompt's last token is never taken from the cache.
 **A client that leaves.** A stream stops being written within 0.1 s. A plain answer is written to its end, unread.
 
 **Tools.** The file's own template knows no tools; `chat_template.jinja` gives it some. `arguments` then obey the
-schema, and at temperature 0 this model does call a function it is told to use. It may also write text first or instead,
+schema, and at low temperatures this model mostly calls a function that fits. It may also write text first or instead,
 whatever `tool_choice` says: "required" only forbids it to end before a call, so such an answer may run to its limit.
 "none" still shows the tools to the model. `response_format` with a schema is obeyed.
 
