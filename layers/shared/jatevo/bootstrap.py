@@ -24,6 +24,7 @@ from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from jatevo.application.administration import Administration
     from jatevo.application.inference import Inference
 
 
@@ -98,15 +99,43 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.randomness = SystemRandomness()
         self.names = TableNames.with_prefix(settings.table_prefix)
-        self.dynamodb = DynamoClient(
-            ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
-        )
+        self.options = ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
+        self.dynamodb = DynamoClient(self.options)
         self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
         self.ledger = DynamoLedger(self.dynamodb, self.names)
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
         self.access = Access(self.directory, self.clock)
         self.counters = Counters(self.windows, self.clock)
         self.secrets = EnvironmentSecrets(self.environment)
+
+    def administration(self) -> "Administration":
+        """Return the use cases of operators."""
+        from jatevo.adapters.dynamodb.models import Tables
+        from jatevo.adapters.dynamodb.registry import DynamoRegistry
+        from jatevo.application.administration import Administration
+        from jatevo.application.administration.accounts import Accounts
+        from jatevo.application.administration.books import Books
+        from jatevo.application.administration.catalogues import Catalogues
+        from jatevo.application.administration.keys import Keys
+        from jatevo.application.administration.operators import FirstOperator, Operators
+        from jatevo.application.limits import LimitChanges
+
+        registry = DynamoRegistry(Tables.connect(self.options, self.names))
+        limits = LimitChanges(self.windows, self.clock)
+        token = self.settings.operator_token
+        forget = self.directory.forget
+        return Administration(
+            accounts=Accounts(registry, limits, self.clock, self.randomness, forget=forget),
+            keys=Keys(registry, limits, self.clock, self.randomness, forget=forget),
+            catalogues=Catalogues(registry, self.clock, forget=forget, variables=self._catalogue_variables()),
+            operators=Operators(registry, self.clock, self.randomness, first=FirstOperator(token) if token else None),
+            books=Books(registry, self.windows, self.ledger, self.clock),
+            sweeper=self.sweeper(),
+        )
+
+    def _catalogue_variables(self) -> dict[str, str]:
+        """Addresses a catalogue may name as `${JATEVO_LOCAL_…}`: only the local stack sets any."""
+        return {name: value for name, value in self.environment.items() if name.startswith("JATEVO_LOCAL_")}
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper."""

@@ -94,6 +94,8 @@ class Pool:
     refuse_fields: frozenset[str] = frozenset()
     when_client_leaves: WhenClientLeaves = WhenClientLeaves.DRAIN
     tokenize_url: str | None = None
+    usage_per_choice: bool = False
+    """With `n` above 1 its usage counts one choice: only a stream, with a usage frame for each, tells the whole."""
 
     def passes(self, name: str) -> bool:
         """Return whether a field of the client's body may go to this pool."""

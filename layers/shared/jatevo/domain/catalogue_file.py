@@ -114,6 +114,7 @@ def _pool(table: Table) -> Pool:
         refuse_fields=refuse_fields,
         when_client_leaves=WhenClientLeaves(_one_of(table, "when_client_leaves", tuple(WhenClientLeaves))),
         tokenize_url=_url(table, "tokenize_url") if table.has("tokenize_url") else None,
+        usage_per_choice=table.flag("usage_per_choice"),
     )
 
 

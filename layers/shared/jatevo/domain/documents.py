@@ -60,6 +60,14 @@ class Table:
             return value
         return low
 
+    def flag(self, name: str) -> bool:
+        """Return a truth value that may be left out; False then, and after a problem."""
+        value = self.values.get(name, False)
+        if not isinstance(value, bool):
+            self.problem(name, f"must be true or false, not {shown(value)}")
+            return False
+        return value
+
     def text(self, name: str, form: re.Pattern[str], meaning: str, *, secret: bool = False) -> str:
         """Return a string of the given form, described by `meaning`. What is `secret` is not repeated in a problem."""
         if not self.required(name):

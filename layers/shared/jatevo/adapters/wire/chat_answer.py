@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from jatevo.adapters.wire import sse
+from jatevo.adapters.wire.chat_assembly import assembled
 from jatevo.adapters.wire.chat_request import upstream_chat_body
+from jatevo.adapters.wire.chat_usage import UsageCounter, reported_usage, shown_usage
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.application.exchange import InferenceRequest, Reading
 from jatevo.domain.catalogue import Pool
 from jatevo.domain.ids import reserved_at_ms
 from jatevo.domain.ledger import LedgerEntry
-from jatevo.domain.money import format_usd
 from jatevo.domain.refusals import Refusal
 from jatevo.domain.tokens import TokenUsage
 
@@ -44,16 +45,26 @@ class ChatAnswerReader:
 
     def __init__(self, request: InferenceRequest, reservation_id: str) -> None:
         self._head = _head("chat.completion", request, reservation_id)
+        self._wanted = request.choices
         self._choices: list[Any] = []
 
     def read(self, data: bytes) -> Reading:
-        answer = _object(data)
-        choices = None if answer is None else answer.get("choices")
-        if answer is None or not _are_choices(choices, "message") or not choices:
+        choices, usage = self._from_stream(data) if data.startswith(b"data:") else _from_object(data)
+        if not choices or not _are_choices(choices, "message"):
             return Reading(garbled=True)
         self._choices = choices
         produced = sum(_length(choice["message"]) for choice in choices)
-        return Reading(usage=reported_usage(answer.get("usage")), produced_bytes=produced, finished=True)
+        return Reading(usage=usage, produced_bytes=produced, finished=True)
+
+    def _from_stream(self, data: bytes) -> tuple[list[Any], TokenUsage | None]:
+        """Put an answer together that had to be asked for as a stream."""
+        chunks = [_object(event) or {} for event in sse.SseParser().feed(data) if event.strip() != b"[DONE]"]
+        if not all(_are_choices(chunk.get("choices"), "delta") for chunk in chunks):
+            return [], None
+        counter = UsageCounter(self._wanted)
+        for chunk in chunks:
+            counter.note(chunk)
+        return assembled(chunks), counter.usage
 
     def body(self, entry: LedgerEntry) -> bytes:
         answer = {**self._head, "choices": self._choices, "usage": shown_usage(entry)}
@@ -73,7 +84,7 @@ class ChatStreamReader:
         self._choices = request.choices
         self._wording = wording
         self._parser = sse.SseParser()
-        self._usage: TokenUsage | None = None
+        self._counter = UsageCounter(request.choices)
         self._produced = 0
         self._finished: set[int] = set()
         self._done = False
@@ -92,7 +103,7 @@ class ChatStreamReader:
     def reading(self) -> Reading:
         finished = self._done or len(self._finished) >= self._choices
         return Reading(
-            usage=self._usage,
+            usage=self._counter.usage,
             produced_bytes=self._produced,
             finished=finished and not self._garbled,
             garbled=self._garbled,
@@ -122,8 +133,7 @@ class ChatStreamReader:
         if chunk is None or not _are_choices(choices, "delta"):
             self._garbled = True
             return b""
-        if chunk.get("usage") is not None:
-            self._usage = reported_usage(chunk["usage"])
+        self._counter.note(chunk)
         if not choices:
             return b""
         for choice in choices:
@@ -136,53 +146,6 @@ class ChatStreamReader:
         return sse.frame(shown)
 
 
-def reported_usage(usage: Any) -> TokenUsage | None:
-    """
-    Return the counts of a chat `usage` object, or None when it is none.
-
-    Some upstreams count reasoning apart from `completion_tokens`, so output is the larger of that and what is left of
-    the total.
-    """
-    if not isinstance(usage, dict):
-        return None
-    prompt_details, completion_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    if any(count is None for count in counts[:2]):
-        return None
-    prompt, completion, total = (count or 0 for count in counts)
-    return TokenUsage(
-        input_tokens=prompt,
-        output_tokens=max(completion, total - prompt),
-        cache_read_input_tokens=_count(prompt_details, "cached_tokens") or 0,
-        cache_creation_input_tokens=_count(prompt_details, "cache_creation_tokens") or 0,
-        image_input_tokens=_count(prompt_details, "image_tokens") or 0,
-        audio_input_tokens=_count(prompt_details, "audio_tokens") or 0,
-        reasoning_output_tokens=_count(completion_details, "reasoning_tokens") or 0,
-        audio_output_tokens=_count(completion_details, "audio_tokens") or 0,
-    )
-
-
-def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
-    """Return the usage object of an answer: the counts that were charged, and the charge."""
-    usage = entry.usage
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cache_read_input_tokens,
-            "audio_tokens": usage.audio_input_tokens,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_output_tokens,
-            "audio_tokens": usage.audio_output_tokens,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-        "cost_usd": format_usd(entry.figures.charge_nano_usd),
-    }
-
-
 def _head(kind: str, request: InferenceRequest, reservation_id: str) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{reservation_id}",
@@ -190,6 +153,12 @@ def _head(kind: str, request: InferenceRequest, reservation_id: str) -> dict[str
         "created": reserved_at_ms(reservation_id) // 1000,
         "model": request.model,
     }
+
+
+def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None]:
+    answer = _object(data) or {}
+    choices = answer.get("choices")
+    return (choices if isinstance(choices, list) else []), reported_usage(answer.get("usage"))
 
 
 def _object(data: bytes) -> dict[str, Any] | None:
@@ -205,11 +174,6 @@ def _are_choices(choices: Any, member: str) -> bool:
         isinstance(choice, dict) and isinstance(choice.get(member), dict) and isinstance(choice.get("index", 0), int)
         for choice in choices
     )
-
-
-def _count(usage: Any, name: str) -> int | None:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _length(value: Any) -> int:

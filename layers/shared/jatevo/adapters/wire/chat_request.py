@@ -57,8 +57,10 @@ def parse_chat_request(raw: bytes) -> InferenceRequest | Refusal:
 def upstream_chat_body(request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> dict[str, Any]:
     """Return the body for the upstream. Its cap is the one the reservation was made with."""
     body = {name: value for name, value in request.body.items() if pool.passes(name)}
-    body |= {"model": model, pool.cap_field: output_cap, "stream": request.stream}
-    if request.stream:
+    # Where only a stream counts every choice, a plain answer is asked for as one and put together again.
+    stream = request.stream or (pool.usage_per_choice and request.choices > 1)
+    body |= {"model": model, pool.cap_field: output_cap, "stream": stream}
+    if stream:
         body["stream_options"] = {"include_usage": True}
     return body
 

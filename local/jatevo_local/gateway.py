@@ -1,0 +1,69 @@
+"""
+The gateway as one process on this machine: the ASGI apps of the functions behind one port.
+
+The routes are those of the deployed template; the apps are the very ones the Lambdas serve, wired from the same
+environment. SIGTERM lets answers under way be settled before the process ends.
+"""
+
+import argparse
+import logging
+
+import uvicorn
+from jatevo_account.handler import create_app as account_app
+from jatevo_site.handler import create_app as site_app
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jatevo.bootstrap import Gateway, settings_from
+from jatevo_admin.handler import create_app as admin_app
+from jatevo_inference.handler import create_app as inference_app
+from jatevo_local.ports import LOOPBACK
+
+STREAMED = ("/v1/chat/completions",)
+_DRAIN_S = 30
+
+
+class Routes:
+    """Sends each request to the function that the deployed API would send it to."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._inference: ASGIApp = inference_app(gateway)
+        self._prefixes: tuple[tuple[str, ASGIApp], ...] = (
+            ("/admin/v1", admin_app(gateway)),
+            ("/v1", account_app(gateway)),
+            ("/account/v1", account_app(gateway)),
+        )
+        self._site: ASGIApp = site_app(gateway)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope)(scope, receive, send)
+
+    def _app(self, scope: Scope) -> ASGIApp:
+        if scope["type"] == "lifespan" or scope["path"].rstrip("/") in STREAMED:
+            return self._inference
+        for prefix, app in self._prefixes:
+            if scope["path"] == prefix or scope["path"].startswith(f"{prefix}/"):
+                return app
+        return self._site
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="jatevo_local.gateway")
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    gateway = Gateway(settings_from())
+    uvicorn.run(
+        Routes(gateway),
+        host=LOOPBACK,
+        port=options.port,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+        ws="none",
+    )
+    gateway.close()
+
+
+if __name__ == "__main__":
+    main()

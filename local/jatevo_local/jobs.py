@@ -1,0 +1,51 @@
+"""
+The scheduled jobs on timers: each runs the function's own Lambda handler, as a schedule would invoke it.
+
+A job that fails is logged and runs again when its time comes.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jatevo_sweeper.handler import lambda_handler as sweep
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A handler and how often it runs."""
+
+    name: str
+    every_s: int
+    handler: Callable[[dict[str, Any], object], object]
+
+
+JOBS = (Job("reservation_sweeper", 60, sweep),)
+
+
+def repeat(job: Job) -> None:
+    """Run a job for ever."""
+    while True:
+        time.sleep(job.every_s)
+        try:
+            job.handler({"source": "aws.scheduler", "detail-type": "Scheduled Event"}, None)
+        except Exception:  # noqa: BLE001 - the job runs again when its time comes
+            _log.exception("the job %s failed", job.name)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    threads = [threading.Thread(target=repeat, args=(job,), name=job.name, daemon=True) for job in JOBS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

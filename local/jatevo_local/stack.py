@@ -1,0 +1,158 @@
+"""
+The whole gateway on one machine: engine, model, gateway and scheduled jobs, started and ended together.
+
+Guarantees: only this machine can reach it; data and secrets stay under `data`; a second start finds them again; each
+thing that can be wrong with the machine is one line; when this process ends, however it ends, so do its children.
+"""
+
+import json
+import secrets
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
+from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, REGION, Engine, start_engine
+from jatevo_local.errors import StackError, explain
+from jatevo_local.lock import exclusive
+from jatevo_local.model import start_model
+from jatevo_local.ports import LOOPBACK, answers, free_port, require_free
+from jatevo_local.processes import Children, Program
+from jatevo_local.tables import PREFIX, create_missing_tables
+
+CATALOGUE = PROJECT / "local" / "catalog.toml"
+_MODEL_KEY = "JATEVO_LOCAL_MODEL_KEY"
+_MODEL_URL = "JATEVO_LOCAL_MODEL_URL"
+_TOKENIZER_URL = "JATEVO_LOCAL_MODEL_TOKENIZER_URL"
+
+
+class _Stopped(BaseException):
+    """A signal asked this process to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run, and where its data is."""
+
+    port: int
+    data: Path
+
+
+def run(options: Options) -> int:
+    """Run the stack until SIGINT or SIGTERM. Returns the exit status."""
+    _stop_on_signals()
+    try:
+        _make_folder(options.data)
+        with exclusive(options.data), Children(options.data / "logs") as children:
+            _start(options, children)
+            threading.Event().wait()
+    except _Stopped:
+        print("stopped", flush=True)
+    except StackError as error:
+        print(f"jatevo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _start(options: Options, children: Children) -> None:
+    url = f"http://{LOOPBACK}:{options.port}"
+    require_free(options.port, purpose="the gateway", remedy="choose another one: make run PORT=8001")
+    engine = start_engine(children, free_port(), options.data / "dynamodb.db")
+    created = create_missing_tables(engine.endpoint_url, REGION)
+    model_key = _kept_secret(options.data / "model-key")
+    model = start_model(children, _kept_port(options.data / "model-port"), model_key)
+    token = _kept_secret(options.data / "admin-token")
+    environment = {
+        **AWS_ENVIRONMENT,
+        "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
+        "JATEVO_TABLE_PREFIX": PREFIX,
+        "JATEVO_OPERATOR_TOKEN": token,
+        _MODEL_KEY: model_key,
+        _MODEL_URL: model.base_url,
+        _TOKENIZER_URL: model.base_url.removesuffix("/v1"),
+    }
+    children.start(
+        Program(
+            "gateway",
+            [sys.executable, "-m", "jatevo_local.gateway", "--port", str(options.port)],
+            ready=lambda: answers(options.port, "/health"),
+            environment=environment,
+            stop_timeout_s=35.0,
+        )
+    )
+    children.start(Program("jobs", [sys.executable, "-m", "jatevo_local.jobs"], environment=environment))
+    admin = Admin(url, token)
+    apply_catalogue(admin, CATALOGUE)
+    key = demo_key(admin, options.data / "demo.json")
+    admin.close()
+    _print_welcome(options, engine, url, key, token, first=bool(created))
+
+
+def _print_welcome(options: Options, engine: Engine, url: str, key: str, token: str, *, first: bool) -> None:
+    body = json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Say hello."}], "stream": True})
+    state = "new" if first else "found again"
+    print(
+        f"""
+Jatevo Gateway is ready: {url}
+
+  demo key      {key}
+                11 requests and $11.00 a day, for any OpenAI client with base_url {url}/v1
+  admin token   {token}
+                also in {options.data / "admin-token"}; try: .venv/bin/jatevo admin account list
+  data          {options.data} ({state}; engine {engine.name}, logs in {options.data / "logs"})
+
+  curl -N {url}/v1/chat/completions \\
+    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+    -d '{body}'
+
+Ctrl-C ends it.""",
+        flush=True,
+    )
+
+
+def _stop_on_signals() -> None:
+    """Leave whatever is being done at the first SIGINT or SIGTERM; further ones do not disturb the clearing up."""
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Stopped
+
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, f"making {folder}") from error
+
+
+def _kept_secret(file: Path) -> str:
+    """Return the secret in `file`, made on first use."""
+    try:
+        if file.exists() and (kept := file.read_text().strip()):
+            return kept
+    except OSError as error:
+        raise explain(error, f"reading {file}") from error
+    secret = secrets.token_urlsafe(32)
+    write_private(file, secret + "\n")
+    return secret
+
+
+def _kept_port(file: Path) -> int:
+    """Return the port used last time while it is free, so that the catalogue need not change; else a free one."""
+    try:
+        port = int(file.read_text())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((LOOPBACK, port))
+    except (OSError, ValueError, OverflowError):
+        port = free_port()
+        write_private(file, str(port))
+    return port
