@@ -94,9 +94,11 @@ def _validation_answer(errors: Sequence[Any]) -> JSONResponse:
     if kind == "extra_forbidden":
         return error_answer(400, f"Unknown field {param}.", Code.UNSUPPORTED_PARAMETER, param=param)
     if kind == "missing":
-        what = f"{param} is missing." if param else "The body is missing: send a JSON object."
+        what = f"{param} is missing." if param else "The body is missing: send a JSON object as application/json."
         return error_answer(400, what, Code.MISSING_FIELD, param=param)
-    if param is not None and param.endswith("_usd_per_day"):
+    if param is None:
+        return error_answer(400, "The body must be a JSON object.", Code.INVALID_TYPE)
+    if param.endswith("_usd_per_day"):
         return error_answer(400, f"{param}: {_DECIMAL_HINT}", Code.INVALID_VALUE, param=param)
     code = Code.INVALID_TYPE if kind.endswith("_type") else Code.INVALID_VALUE
-    return error_answer(400, f"{param or 'The body'}: {first['msg']}.", code, param=param)
+    return error_answer(400, f"{param}: {first['msg']}.", code, param=param)
