@@ -4,7 +4,7 @@ from jatevo.application.ports import Clock, Directory
 from jatevo.domain.accounts import Caller
 from jatevo.domain.api_keys import PREFIX, digest, well_formed
 from jatevo.domain.catalogue import Catalogue, Model
-from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.refusals import Code, Refusal, shown
 
 
 class Access:
@@ -44,7 +44,9 @@ def find_model(catalogue: Catalogue, caller: Caller, model_id: str) -> Model | R
     model = catalogue.models.get(model_id)
     if model is None:
         return Refusal(
-            Code.MODEL_NOT_FOUND, f"The model '{model_id}' does not exist. GET /v1/models lists yours.", param="model"
+            Code.MODEL_NOT_FOUND,
+            f"The model '{shown(model_id)}' does not exist. GET /v1/models lists yours.",
+            param="model",
         )
     if caller.key.models is not None and model_id not in caller.key.models:
         return Refusal(

@@ -16,7 +16,7 @@ from jatevo.application.reservations import Reservation, Reservations, Wanted
 from jatevo.domain.accounts import Caller
 from jatevo.domain.catalogue import Catalogue, Model, Pool, Route
 from jatevo.domain.projection import Ask
-from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.refusals import Code, Refusal, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def honouring_routes(
     honouring = [(pool, route) for pool, route in routes if unsupported_field(request, pool) is None]
     if honouring:
         return honouring
-    field = unsupported_field(request, routes[0][0])
+    field = shown(unsupported_field(request, routes[0][0]) or "")
     detail = f"The field '{field}' is not supported by the model '{model.id}'."
     return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param=field)
 

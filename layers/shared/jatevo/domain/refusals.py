@@ -8,6 +8,8 @@ A refusal carries facts; its public wording, status and headers are made in one 
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LONGEST_SHOWN = 64
+
 
 class Code(StrEnum):
     """The public codes, as in the error table of the product."""
@@ -60,6 +62,11 @@ class QuotaFacts:
     projected_nano_usd: int
     affordable_output_tokens: int = 0
     concurrency_limit: int = 0
+
+
+def shown(name: str) -> str:
+    """Return a name that a client sent, as a refusal repeats it: never at length."""
+    return name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from jatevo.adapters.wire import strict_json
 from jatevo.application.exchange import InferenceRequest
 from jatevo.domain.catalogue import Pool
 from jatevo.domain.projection import InputSize
-from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.refusals import Code, Refusal, shown
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 MOST_OUTPUT_TOKENS = 10_000_000
@@ -26,6 +26,7 @@ _CAPS = ("max_tokens", "max_completion_tokens")
 _SET_BY_GATEWAY = frozenset({"model", "stream", "stream_options", "metadata", "store", "service_tier", "modalities"})
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _TOOL_KINDS = frozenset({"function", "custom"})
+_CHOOSABLE = _TOOL_KINDS | {"allowed_tools"}
 _MEASURED_AS_TOOLS = ("tools", "functions", "response_format")
 
 
@@ -117,11 +118,11 @@ def _refuse_what_is_not_served(body: Mapping[str, Any]) -> None:
 
 def _without_upstream_tools(body: dict[str, Any]) -> dict[str, Any]:
     """Take out tools that the upstream itself would run, unpriced; refuse a request that forces one."""
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and not _is_one_of(choice.get("type"), _CHOOSABLE):
+        raise _unsupported("tool_choice", "Only tools of the types 'function' and 'custom' can be chosen.")
     if "tools" not in body:
         return body
-    choice = body.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") not in {*_TOOL_KINDS, "allowed_tools"}:
-        raise _unsupported("tool_choice", f"Tools of the type {choice.get('type')!r} are not served.")
     kept = [tool for tool in body["tools"] if tool["type"] in _TOOL_KINDS]
     if kept:
         return {**body, "tools": kept}
@@ -146,7 +147,7 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _check_message(message: Any, place: str) -> None:
     if not isinstance(message, dict):
         raise _invalid(place, "an object with 'role' and 'content'")
-    if message.get("role") not in _ROLES:
+    if not _is_one_of(message.get("role"), _ROLES):
         raise _invalid(f"{place}.role", "one of " + ", ".join(sorted(_ROLES)))
     content = message.get("content")
     if isinstance(content, list):
@@ -232,6 +233,7 @@ def _invalid(name: str, what: str) -> _Invalid:
 
 
 def _unsupported(name: str, detail: str | None = None) -> _Invalid:
+    name = shown(name)
     return _Invalid(Refusal(Code.UNSUPPORTED_PARAMETER, detail or f"The field '{name}' is not supported.", param=name))
 
 
@@ -251,6 +253,14 @@ def _number(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
 
 def _of(kinds: type | tuple[type, ...], what: str) -> tuple[Callable[[Any], bool], str]:
     return lambda value: isinstance(value, kinds), what
+
+
+def _is_one_of(value: Any, names: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in names
+
+
+def _is_stop(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
 
 
 def _is_tools(value: Any) -> bool:
@@ -275,7 +285,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "logprobs": _of(bool, "true or false"),
     "logit_bias": _of(dict, "an object"),
     "seed": _integer(-(2**63), 2**63 - 1),
-    "stop": _of((str, list), "a string or a list of strings"),
+    "stop": (_is_stop, "a string or a list of strings"),
     "tools": (_is_tools, f"a list of at most {_MOST_TOOLS} tools, each an object with 'type'"),
     "tool_choice": _of((str, dict), "a string or an object"),
     "parallel_tool_calls": _of(bool, "true or false"),
