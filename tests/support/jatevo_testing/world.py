@@ -72,6 +72,9 @@ class World:
             "pools": [{"id": "main", "base_url": base_url, "api_key": "env:POOL_KEY", **pool}],
             "models": list(models) or [MODEL],
         }
+        self.put_catalogue(document)
+
+    def put_catalogue(self, document: dict[str, Any]) -> None:
         item = {"kind": text(CATALOGUE_KIND), "version": number(1), "document": text(json.dumps(document))}
         self.dynamodb.put_item(TableName=self.names.catalogue, Item=item)
         self.gateway.directory.forget()
