@@ -58,10 +58,10 @@ class RefusalMemory:
         _bound(self._seen)
         self._seen[window.key.owner] = (now_ms, window)
 
-    def last_seen(self, owner: str, now_ms: int) -> Window | None:
-        """Return how the window of an owner looked less than a minute ago."""
-        at_ms, window = self._seen.get(owner, (0, None))
-        return window if now_ms - at_ms < _SEEN_MS else None
+    def last_seen(self, key: WindowKey, now_ms: int) -> Window | None:
+        """Return how a window looked less than a minute ago."""
+        at_ms, window = self._seen.get(key.owner, (0, None))
+        return window if window is not None and window.key == key and now_ms - at_ms < _SEEN_MS else None
 
 
 def _bound(kept: dict[WindowKey, _Burst] | dict[str, tuple[int, Window]]) -> None:

@@ -311,9 +311,9 @@ class Reservations:
 
     def _first_projection(self, wanted: Wanted, margin_bps: int) -> Projection:
         """Return the worst case to begin with: a default cap starts no larger than a fair share of what is known."""
-        limits = wanted.caller.account.limits
-        fresh = opened(WindowKey(wanted.caller.account.id, ""), limits, 0)
-        seen = self._memory.last_seen(wanted.caller.account.id, self._clock.now_ms()) or fresh
+        account, now_ms = wanted.caller.account, self._clock.now_ms()
+        key = account_window(account.id, utc_day(now_ms // 1000))
+        seen = self._memory.last_seen(key, now_ms) or opened(key, account.limits, account.version)
         return self._fitting(wanted, margin_bps, seen)
 
     def _fitting(self, wanted: Wanted, margin_bps: int, window: Window) -> Projection:
