@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from jatevo_testing.effort import load_hypothesis_profile
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import World
 
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo_local.engine import AWS_ENVIRONMENT, start_dynoxide
+from jatevo_local.engine import AWS_ENVIRONMENT, start_dynoxide, start_extenddb
 from jatevo_local.ports import free_port
 from jatevo_local.processes import Children
+
+load_hypothesis_profile()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +37,14 @@ def dynoxide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("dynoxide")
     with Children(folder, say=lambda _: None) as children:
         yield start_dynoxide(children, free_port()).endpoint_url
+
+
+@pytest.fixture(scope="session")
+def extenddb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of an ExtendDB in memory: the second opinion."""
+    folder: Path = tmp_path_factory.mktemp("extenddb")
+    with Children(folder, say=lambda _: None) as children:
+        yield start_extenddb(children, free_port()).endpoint_url
 
 
 @pytest.fixture
