@@ -12,6 +12,7 @@ is made; no request is accepted unless every window took its hold; nothing is he
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +45,8 @@ from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Windo
 
 _log = logging.getLogger(__name__)
 
-_MOST_ATTEMPTS = 6
+_MOST_ATTEMPTS = 8
+_PROMPT_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _RELEASE_PATIENCE_S = 5
@@ -198,8 +200,9 @@ class Reservations:
         )
 
     async def _attempts(self, wanted: Wanted, projection: Projection, expires_at: int) -> Reservation | Refused:
-        """Attempt with fresh ids until a window decides."""
-        for _ in range(_MOST_ATTEMPTS):
+        """Attempt with fresh ids until a window decides, pausing a little longer each time the store is in the way."""
+        for attempt in range(_MOST_ATTEMPTS):
+            await asyncio.sleep(_pause_s(attempt))
             result = await self._attempt(wanted, projection, expires_at)
             if isinstance(result, _Missing):
                 await self._open(result.key, wanted.caller)
@@ -262,7 +265,6 @@ class Reservations:
             await self._release(draft, Reason.RESERVE_UNKNOWN)
         else:
             await self._release_held(draft, held=held)
-            await asyncio.sleep(_FIRST_PAUSE_S)
 
     async def _release_held(self, draft: Reservation, *, held: int) -> None:
         """Give back the holds taken before a later window refused."""
@@ -283,7 +285,11 @@ class Reservations:
         return (key_window(caller.account.id, caller.key.id, day), account)
 
     async def _open(self, key: WindowKey, caller: Caller) -> None:
-        """Open a window with what its account and key say now; nothing when they changed meanwhile: look again."""
+        """
+        Open a window with what its account and key say now.
+
+        When they changed meanwhile, or others are opening it too, nothing is done: the next attempt looks again.
+        """
         account = await self._directory.account(caller.account.id, fresh=True)
         if account is None:
             raise StoreUnavailable("the account has gone")
@@ -292,10 +298,8 @@ class Reservations:
         else:
             api_key = await self._directory.key(caller.key.digest, fresh=True) or caller.key
             window = opened(key, api_key.caps or Limits(), api_key.caps_version)
-        try:
+        with contextlib.suppress(Conflict, StoreUnavailable):
             await self._windows.open(window, account.version)
-        except Conflict:
-            return
 
     async def _caught_up(self, window: Window, caller: Caller) -> bool:
         """Bring a window that is behind its account or key up to date. Return whether it was behind."""
@@ -413,6 +417,11 @@ class Reservations:
 
     def _margin_bps(self, account: Account) -> int:
         return self._policy.margin_bps if account.margin_bps is None else account.margin_bps
+
+
+def _pause_s(attempt: int) -> float:
+    """None before the first attempts, which opening a window and catching up need; then doubling."""
+    return 0.0 if attempt < _PROMPT_ATTEMPTS else min(1.0, _FIRST_PAUSE_S * 2.0 ** (attempt - _PROMPT_ATTEMPTS))
 
 
 def _blocks(account: Account, now_unix_s: int) -> frozenset[str]:
