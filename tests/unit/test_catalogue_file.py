@@ -4,6 +4,7 @@ The catalogue file: what is good is read exactly, what is bad is refused with ev
 
 import copy
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from decimal import Decimal
@@ -148,7 +149,7 @@ def test_a_short_model_has_its_whole_output_as_default() -> None:
 
 def test_the_catalogue_of_the_local_stack_is_valid() -> None:
     text = (Path(__file__).parents[2] / "local" / "catalog.toml").read_text()
-    document = tomllib.loads(text.replace("${JATEVO_LOCAL_MODEL_URL}", "http://127.0.0.1:8001/v1"))
+    document = tomllib.loads(re.sub(r"\$\{JATEVO_LOCAL_\w+\}", "http://127.0.0.1:8001/v1", text))
     assert list(catalogue_from_document(document, version=1).models) == ["smollm2"]
 
 

@@ -162,7 +162,7 @@ class ScriptedUpstream:
 
 async def main() -> None:
     async with ScriptedUpstream(port=int(sys.argv[1])):
-        print("ready", flush=True)
+        print("ready", flush=True)  # noqa: T201 - tells its parent
         await asyncio.Event().wait()
 
 
