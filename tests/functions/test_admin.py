@@ -6,21 +6,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from jatevo_testing.administration import administration_of
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.upstream import ScriptedUpstream, answering, usage
 from jatevo_testing.world import MODEL, World
 
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo.application.administration import Administration
 from jatevo.application.administration.operators import FirstOperator
+from jatevo.bootstrap import Gateway
 from jatevo.domain.accounts import MAX_KEYS_PER_ACCOUNT
-from jatevo_admin.app import create_app
 from jatevo_admin.guard import MAX_BODY_BYTES
+from jatevo_admin.handler import create_app
 
 TOKEN = "first-operators-own-token"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
@@ -32,15 +32,22 @@ DOCUMENT: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def client_of(administration: Administration) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(administration), raise_app_exceptions=False)
+async def admin_of(
+    world: World, token: str = TOKEN, environment: dict[str, str] | None = None, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the admin app of a gateway of its own, over the world's tables."""
+    gateway = Gateway(
+        replace(world.settings, operator_token=token, **settings), environment or {}, clock=world.gateway.clock
+    )
+    transport = httpx.ASGITransport(create_app(gateway), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTHORIZED) as client:
         yield client
+    gateway.close()
 
 
 @pytest.fixture
 async def admin(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN))) as client:
+    async with admin_of(world) as client:
         yield client
 
 
@@ -108,15 +115,15 @@ async def test_operators_have_tokens_of_their_own(admin: httpx.AsyncClient) -> N
 
 
 async def test_the_first_operator_follows_its_secret_but_stays_disabled(world: World) -> None:
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN))) as admin:
+    async with admin_of(world) as admin:
         hers = (await admin.post("/admin/v1/operators", json={"name": "ada"})).json()["token"]
-    async with client_of(administration_of(world.gateway, FirstOperator("another-secret-token"))) as admin:
+    async with admin_of(world, "another-secret-token") as admin:
         error_of(await admin.get("/admin/v1/accounts"), 401)
         admin.headers["authorization"] = "Bearer another-secret-token"
         assert (await admin.get("/admin/v1/accounts")).status_code == 200
         admin.headers["authorization"] = f"Bearer {hers}"
         assert (await admin.post("/admin/v1/operators/first/disable")).status_code == 200
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN))) as admin:
+    async with admin_of(world) as admin:
         error_of(await admin.get("/admin/v1/accounts"), 401)
 
 
@@ -385,10 +392,10 @@ async def test_a_catalogue_that_one_item_cannot_hold_is_refused(admin: httpx.Asy
 
 
 async def test_addresses_of_this_machine_are_filled_in(world: World) -> None:
-    known = {"MODEL_URL": "http://127.0.0.1:8001/v1"}
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN), variables=known)) as admin:
+    known = {"JATEVO_LOCAL_MODEL_URL": "http://127.0.0.1:8001/v1"}
+    async with admin_of(world, environment=known) as admin:
         document = json.loads(json.dumps(DOCUMENT))
-        document["pools"][0]["base_url"] = "${MODEL_URL}"
+        document["pools"][0]["base_url"] = "${JATEVO_LOCAL_MODEL_URL}"
         assert (await admin.put("/admin/v1/catalog", json={"document": document})).json()["changed"]
         shown = (await admin.get("/admin/v1/catalog")).json()["document"]
         assert shown["pools"][0]["base_url"] == "http://127.0.0.1:8001/v1"
@@ -397,7 +404,7 @@ async def test_addresses_of_this_machine_are_filled_in(world: World) -> None:
 
 async def test_before_the_first_catalogue_there_is_none(dynoxide: str, tables: TableNames) -> None:
     world = World(dynoxide, tables.windows.removesuffix("-windows"))
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN))) as admin:
+    async with admin_of(world) as admin:
         error_of(await admin.get("/admin/v1/catalog"), 404)
         applied = (await admin.put("/admin/v1/catalog", json={"document": DOCUMENT})).json()
         assert (applied["version"], applied["changed"]) == (1, True)
@@ -469,7 +476,7 @@ async def test_only_days_that_were_used_have_a_window(admin: httpx.AsyncClient) 
 async def test_the_sweeper_runs_on_demand(dynoxide: str, tables: TableNames, upstream: ScriptedUpstream) -> None:
     clock = ManualClock()
     world = World(dynoxide, tables.windows.removesuffix("-windows"), clock=clock)
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN))) as admin:
+    async with admin_of(world) as admin:
         nothing = {"windows": 0, "expired": 0, "applied": 0, "failed": 0}
         assert (await admin.post("/admin/v1/sweep")).json() == nothing
         assert (await admin.post("/admin/v1/sweep", json={"full": True})).json() == nothing
@@ -478,7 +485,7 @@ async def test_the_sweeper_runs_on_demand(dynoxide: str, tables: TableNames, ups
 
 
 async def test_a_store_that_is_down_is_said(admin: httpx.AsyncClient, world: World) -> None:
-    async with client_of(administration_of(world.gateway, FirstOperator(TOKEN), endpoint="http://127.0.0.1:9")) as down:
+    async with admin_of(world, dynamodb_endpoint="http://127.0.0.1:9") as down:
         error = error_of(await down.get("/admin/v1/accounts"), 503)
     assert (error["type"], error["code"]) == ("api_error", "store_unavailable")
 
