@@ -103,9 +103,8 @@ def _message(refusal: Refusal, wording: ErrorWording) -> str:
     facts = refusal.quota
     whose = "This API key's" if facts.scope is Scope.KEY else "Your"
     reset = f"It resets at {iso_instant(facts.resets_at_unix_s)}."
-    more = "Wait for the reset, hold more $JTVO"
-    if wording.top_up_url is not None:
-        more += f", or top up at {wording.top_up_url}"
+    its = whose[0].lower() + whose[1:]
+    more = _remedy(facts.scope, wording)
     remains = format_usd(max(0, facts.budget_left_nano_usd))
     limit = format_usd(facts.budget_limit_nano_usd)
     match refusal.code:
@@ -119,12 +118,12 @@ def _message(refusal: Refusal, wording: ErrorWording) -> str:
                 fits = "the input alone does not fit"
             return (
                 f"This request may cost up to ${format_usd(facts.projected_nano_usd)}, but ${remains} of "
-                f"{whose.lower()} daily budget of ${limit} remain; {fits}. {reset} Lower max_tokens, shorten the "
+                f"{its} daily budget of ${limit} remain; {fits}. {reset} Lower max_tokens, shorten the "
                 f"input, or: {more[0].lower()}{more[1:]}."
             )
         case Code.BUDGET_IN_FLIGHT:
             return (
-                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}; ${remains} of {whose.lower()} "
+                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}; ${remains} of {its} "
                 f"daily budget of ${limit} are free now, the rest is held by requests under way. Try again shortly, "
                 "or lower max_tokens."
             )
@@ -132,3 +131,12 @@ def _message(refusal: Refusal, wording: ErrorWording) -> str:
             return f"{whose} limit of {facts.concurrency_limit} requests at once is reached. Try again in a second."
         case _:
             return refusal.detail or "This API key is disabled. Use another one or create a new key."
+
+
+def _remedy(scope: Scope, wording: ErrorWording) -> str:
+    """Return what lifts a limit: more $JTVO does nothing for a cap that was set on a key."""
+    if scope is Scope.KEY:
+        return "Wait for the reset or have this key's cap raised"
+    if wording.top_up_url is None:
+        return "Wait for the reset, or hold more $JTVO"
+    return f"Wait for the reset, hold more $JTVO, or top up at {wording.top_up_url}"
