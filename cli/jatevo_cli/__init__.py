@@ -1,3 +1,1 @@
-"""
-The command line of the gateway.
-"""
+"""The command line of the gateway: an edge of its own that speaks HTTP to the admin API and knows nothing else."""

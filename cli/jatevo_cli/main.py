@@ -1,13 +1,61 @@
 """
 Entry point of the `jatevo` command.
+
+Exit status: 0 done, 1 refused by the gateway, 2 wrong usage, 3 gateway not reachable. What scripts read goes to
+standard output, everything else to standard error.
 """
 
 import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from jatevo_cli.api import Api, CommandError, target_from
+from jatevo_cli.parser import parser
+
+INTERRUPTED = 130
 
 
-def main() -> int:
-    """
-    Prints what the command can do.
-    """
-    argparse.ArgumentParser(prog="jatevo", description="Operate a Jatevo Gateway.").print_help()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["local"]:
+        return _local(arguments[1:])
+    options = parser().parse_args(arguments)
+    try:
+        return _administer(options)
+    except CommandError as error:
+        print("\n".join((f"jatevo: {error.lines[0]}", *error.lines[1:])), file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone, as with `| head`: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _administer(options: argparse.Namespace) -> int:
+    api = Api(target_from())
+    try:
+        shown = options.run(api, options)
+    finally:
+        api.close()
+    print(json.dumps(shown.data, indent=2, ensure_ascii=False) if options.json else shown.text, flush=True)
+    for note in shown.notes:
+        print(note, file=sys.stderr)
     return 0
+
+
+def _local(arguments: Sequence[str]) -> int:
+    """Run the local stack, which deployed installations do not have."""
+    try:
+        stack = importlib.import_module("jatevo_local.__main__")
+    except ModuleNotFoundError as error:
+        print(f"jatevo: the local stack is not installed here ({error.name} is missing)", file=sys.stderr)
+        return 2
+    sys.argv = ["jatevo local", *arguments]
+    status: int = stack.main()
+    return status

@@ -1,0 +1,171 @@
+"""The commands and options of `jatevo`, with their help."""
+
+import argparse
+from collections.abc import Callable
+
+from jatevo_cli import commands, values
+
+_DESCRIPTION = """\
+Operate a Jatevo Gateway.
+
+  jatevo admin …   accounts, keys, the catalogue and the books of a running gateway
+  jatevo local …   run the whole gateway on this machine (`make run` does the same)
+"""
+_ADMIN = """\
+Administer a running gateway.
+
+environment:
+  JATEVO_URL           the gateway (default http://127.0.0.1:8000)
+  JATEVO_ADMIN_TOKEN   the operator's token; without it, for a gateway on this machine, the token that `make run`
+                       wrote to $DATA/admin-token (DATA is .local by default)
+
+exit status: 0 done, 1 refused by the gateway, 2 wrong usage, 3 gateway not reachable
+"""
+_EXAMPLES = """\
+examples:
+  jatevo admin catalog apply local/catalog.toml --dry-run
+  jatevo admin account create --name Ada --requests-per-day 1000 --budget-usd-per-day 25.00
+  jatevo admin key create --account acct_… --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
+  jatevo admin window show --account acct_…
+  jatevo admin ledger list --account acct_… --day 2026-11-23 --json
+"""
+
+type Command = Callable[..., commands.Shown]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line. What an admin command does is in its option `run`."""
+    top = argparse.ArgumentParser(
+        prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    groups = top.add_subparsers(metavar="{admin,local}", required=True)
+    groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
+    admin = groups.add_parser(
+        "admin",
+        help="administer a running gateway",
+        description=_ADMIN,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    admin.add_argument("--json", action="store_true", help="print the gateway's own JSON, for scripts")
+    topics = admin.add_subparsers(metavar="TOPIC", required=True)
+    _catalog(_topic(topics, "catalog", "the models, prices and pools"))
+    _account(_topic(topics, "account", "accounts and their limits"))
+    _key(_topic(topics, "key", "API keys and their own limits"))
+    window = _topic(topics, "window", "what is left, settled and held of a day")
+    _of_day(_command(window, "show", commands.window_show, "show an account's window of a day"))
+    ledger = _topic(topics, "ledger", "how requests ended and what they cost")
+    listing = _command(ledger, "list", commands.ledger_list, "list an account's ledger entries of a day")
+    _of_day(listing)
+    listing.add_argument(
+        "--limit", type=values.whole, default=commands.PAGE, help="most entries to list (default 1000)"
+    )
+    listing.add_argument("--after", metavar="RESERVATION", help="continue after this reservation")
+    sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
+    sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
+    _operator(_topic(topics, "operator", "who may administer"))
+    return top
+
+
+type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
+
+
+def _topic(parent: Subparsers, name: str, purpose: str) -> Subparsers:
+    topic = parent.add_parser(name, help=purpose, description=_sentence(purpose))
+    return topic.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _command(parent: Subparsers, name: str, run: Command, purpose: str) -> argparse.ArgumentParser:
+    """Add a command; options that are left out leave no trace, so that changes hold only what was given."""
+    command = parent.add_parser(name, help=purpose, description=_sentence(purpose))
+    command.set_defaults(run=run)
+    command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the gateway's own JSON")
+    return command
+
+
+def _sentence(purpose: str) -> str:
+    return f"{purpose[0].upper()}{purpose[1:]}."
+
+
+def _catalog(topic: Subparsers) -> None:
+    apply = _command(topic, "apply", commands.catalog_apply, "put a catalogue file in force and print what changes")
+    apply.add_argument("file", metavar="FILE", help="a TOML file such as local/catalog.toml; - reads standard input")
+    apply.add_argument("--dry-run", action="store_true", help="only check the file and print what would change")
+    show = _command(topic, "show", commands.catalog_show, "show the catalogue in force")
+    show.add_argument("--version", type=values.whole, help="an earlier version")
+
+
+def _account(topic: Subparsers) -> None:
+    create = _command(topic, "create", commands.account_create, "create an account")
+    create.add_argument("--name", required=True)
+    create.add_argument("--requests-per-day", type=values.whole, required=True, metavar="N")
+    create.add_argument("--budget-usd-per-day", type=values.usd, required=True, metavar="USD", help='such as "11.00"')
+    create.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
+    create.add_argument("--margin-bps", type=values.whole, default=argparse.SUPPRESS, metavar="BPS")
+    _by_id(_command(topic, "show", commands.account_show, "show an account"), "account")
+    change = _command(topic, "set", commands.account_set, "change an account; open windows follow at once")
+    _by_id(change, "account")
+    change.add_argument("--name", default=argparse.SUPPRESS)
+    change.add_argument("--requests-per-day", type=values.whole, default=argparse.SUPPRESS, metavar="N")
+    change.add_argument("--budget-usd-per-day", type=values.usd, default=argparse.SUPPRESS, metavar="USD")
+    change.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
+    change.add_argument("--margin-bps", type=values.whole_or_none, default=argparse.SUPPRESS, metavar="BPS|default")
+    switch = change.add_mutually_exclusive_group()
+    for flag, value in (("--enable", True), ("--disable", False)):
+        switch.add_argument(flag, action="store_const", const=value, dest="enabled", default=argparse.SUPPRESS)
+    _command(topic, "list", commands.account_list, "list all accounts")
+
+
+def _key(topic: Subparsers) -> None:
+    create = _command(topic, "create", commands.key_create, "create an API key; it is shown this once")
+    create.add_argument("--account", required=True, metavar="ID")
+    _key_limits(create, "all, unless")
+    change = _command(topic, "set", commands.key_set, "change a key's own limits; none removes one")
+    _by_id(change, "key")
+    _key_limits(change, "or all; so far")
+    listing = _command(topic, "list", commands.key_list, "list an account's keys")
+    _by_id(listing, "account")
+    _by_id(_command(topic, "disable", commands.key_disable, "stop a key at once and for good"), "key")
+
+
+def _key_limits(command: argparse.ArgumentParser, models: str) -> None:
+    left_out = argparse.SUPPRESS
+    command.add_argument("--name", default=left_out)
+    command.add_argument(
+        "--models",
+        type=values.names_or_none,
+        default=left_out,
+        metavar="A,B",
+        help=f"models it may use ({models} named)",
+    )
+    command.add_argument("--requests-per-day", type=values.whole_or_none, default=left_out, metavar="N")
+    command.add_argument("--budget-usd-per-day", type=values.usd_or_none, default=left_out, metavar="USD")
+    command.add_argument("--concurrency", type=values.whole_or_none, default=left_out, metavar="N")
+    command.add_argument(
+        "--expires",
+        type=values.instant_or_none,
+        default=left_out,
+        dest="expires_at_unix_s",
+        metavar="WHEN",
+        help="a day (2026-12-31), an instant (2026-12-31T18:00:00Z), a time from now (30d, 12h), or never",
+    )
+
+
+def _operator(topic: Subparsers) -> None:
+    create = _command(topic, "create", commands.operator_create, "create an operator; the token is shown this once")
+    create.add_argument("--name", required=True)
+    _command(topic, "list", commands.operator_list, "list all operators")
+    disable = _command(topic, "disable", commands.operator_disable, "stop an operator's token")
+    disable.add_argument("name", metavar="NAME")
+
+
+def _of_day(command: argparse.ArgumentParser) -> None:
+    _by_id(command, "account")
+    command.add_argument("--day", type=values.day, help="a UTC day such as 2026-11-23 (default: today)")
+
+
+def _by_id(command: argparse.ArgumentParser, what: str) -> None:
+    """Take an id either by its place or as an option."""
+    one = command.add_mutually_exclusive_group(required=True)
+    one.add_argument(what, nargs="?", metavar="ID", default=argparse.SUPPRESS)
+    one.add_argument(f"--{what}", dest=what, metavar="ID", default=argparse.SUPPRESS)
