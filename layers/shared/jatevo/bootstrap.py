@@ -26,6 +26,7 @@ from jatevo.application.sweeper import Sweeper
 if TYPE_CHECKING:
     from jatevo.application.administration import Administration
     from jatevo.application.inference import Inference
+    from jatevo.application.usage import UsageReports
 
 
 class SettingsError(ValueError):
@@ -140,6 +141,16 @@ class Gateway:
     def sweeper(self) -> Sweeper:
         """Return the sweeper."""
         return Sweeper(self.windows, self.ledger, self.clock, exposure_cap_bps=self.settings.exposure_cap_bps)
+
+    def usage(self) -> "UsageReports":
+        """Return the sums of the ledger."""
+        from jatevo.adapters.dynamodb.rollups import DynamoRollups
+        from jatevo.application.usage import UsageReports
+
+        rollups = DynamoRollups(self.dynamodb, self.names)
+        policy = self.settings.policy
+        longest_s = policy.upstream_deadline_s + policy.grace_s
+        return UsageReports(rollups, self.ledger, self.windows, self.clock, longest_s=longest_s)
 
     def inference(self) -> "Inference":
         """Return the use case of the streamed routes."""

@@ -147,12 +147,16 @@ class Rollups(Protocol):
         """Return the rollup of a day, or of everything before (`total`)."""
         ...
 
-    async def days(self, account_id: str, *, after: str) -> Sequence[Rollup]:
-        """Return the rollups of days later than `after`, oldest first."""
+    async def days(self, account_id: str, *, since: str) -> Sequence[Rollup]:
+        """Return the rollups that are stored of the day `since` and later ones, oldest first."""
         ...
 
     async def advance(self, rollup: Rollup, *, previous: Rollup | None) -> bool:
-        """Replace `previous` by `rollup`. Return False when somebody else has advanced it meanwhile."""
+        """
+        Replace `previous` (None: nothing is stored) by `rollup`, whose `folded_to` or `complete` differs.
+
+        Return False when somebody else has advanced it meanwhile.
+        """
         ...
 
 

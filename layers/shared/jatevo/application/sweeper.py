@@ -1,7 +1,8 @@
 """
 The sweeper: ends what handlers left behind.
 
-It decides `expired` for every reservation past its expiry that nobody decided, and applies whatever decision stands.
+It decides `expired` for every reservation past its expiry that nobody decided (`released` for one that its account
+never took, so that was not accepted), and applies whatever decision stands.
 A window stays in the sweep index while anything is open in it; one bad window never stops the rest.
 """
 
@@ -24,7 +25,7 @@ _MOST_ROUNDS = 100
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one run did. `expired` decisions are new; `applied` ones had been decided before."""
+    """What one run did. `expired` counts reservations it decided; `applied` ones had been decided before."""
 
     windows: int = 0
     expired: int = 0
@@ -99,7 +100,7 @@ class Sweeper:
             exposed_nano_usd=stored.figures.exposure_nano_usd if is_account else 0,
         )
         if stored == entry:
-            _log.warning("reservation %s of %s expired", reservation_id, stored.account_id)
+            _log.warning("reservation %s of %s was left behind: %s", reservation_id, stored.account_id, stored.outcome)
             return SweepReport(expired=1)
         return SweepReport(applied=1)
 
@@ -117,19 +118,18 @@ class Sweeper:
             key_id=f"key_{hold.key_ref}",
             decided_at_ms=self._clock.now_ms(),
         )
-        verdict = settlement.unanswered(
-            Outcome.EXPIRED,
-            Reason.ABANDONED,
-            hold.amount_nano_usd,
-            exposure_left_nano_usd=await self._exposure_left(window, account_id, day),
-        )
-        return replace(entry, figures=verdict.figures)
-
-    async def _exposure_left(self, window: Window, account_id: str, day: str) -> int:
-        """Read the account's exposure afresh: entries ended in this very run count."""
-        of_account = await self._windows.read(account_window(account_id, day)) or window
-        cap = share_nano_usd(of_account.limits.budget_nano_usd, self._exposure_cap_bps)
-        return cap - of_account.exposed_nano_usd
+        of_account = await self._windows.read(account_window(account_id, day))
+        if of_account is None or reservation_id not in of_account.open:
+            # Held by a narrower window only; the account comes last, so the request was never accepted.
+            verdict = settlement.released(Reason.RESERVE_UNKNOWN)
+        else:
+            # Read afresh for each: entries ended in this very run count.
+            cap = share_nano_usd(of_account.limits.budget_nano_usd, self._exposure_cap_bps)
+            left = cap - of_account.exposed_nano_usd
+            verdict = settlement.unanswered(
+                Outcome.EXPIRED, Reason.ABANDONED, hold.amount_nano_usd, exposure_left_nano_usd=left
+            )
+        return replace(entry, outcome=verdict.outcome, reason=verdict.reason, figures=verdict.figures)
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000

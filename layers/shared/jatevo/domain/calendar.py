@@ -25,6 +25,11 @@ def day_start_unix_s(day: str) -> int:
     return (dt.date.fromisoformat(day) - _EPOCH).days * DAY_S
 
 
+def days_between(first: str, last: str) -> list[str]:
+    """Return the days from `first` to `last`, both included; none when `last` is the earlier one."""
+    return [utc_day(start) for start in range(day_start_unix_s(first), day_start_unix_s(last) + 1, DAY_S)]
+
+
 def iso_instant(unix_s: int) -> str:
     """Return an instant in the form of RFC 3339: `2026-11-24T00:00:00Z`."""
     return dt.datetime.fromtimestamp(unix_s, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -64,6 +64,11 @@ def cost_nano_usd(cost_femto_usd: int) -> int:
     return _ceil_div(cost_femto_usd, FEMTO_PER_NANO)
 
 
+def price_with_margin(price: int, margin_bps: int) -> int:
+    """Return a price as it is shown to who pays it, rounded up. For display: a charge is reckoned exactly."""
+    return _ceil_div(price * (BASIS_POINTS + margin_bps), BASIS_POINTS)
+
+
 def share_nano_usd(amount_nano_usd: int, bps: int) -> int:
     """Return `bps` basis points of an amount, rounded down: for caps that are a share of a limit."""
     return amount_nano_usd * bps // BASIS_POINTS

@@ -1,17 +1,29 @@
 """
 Rollups: usage by model and key, folded from ledger entries.
 
-A rollup remembers up to which reservation id it has folded. Only entries older than any reservation can last are
-folded, so none can appear behind that mark; the fresh tail is added when somebody looks.
+A rollup remembers up to which reservation id it has folded; the fresh tail is added when somebody looks. Nothing that
+counts can appear behind that mark, because only entries are folded that are
+
+- older than any reservation can last: whatever reaches the store later than that calls no upstream;
+- older than the oldest reservation still open in the account's window: an accepted request is open there until its
+  entry stands, however late that is decided.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
+from jatevo.domain.calendar import DAY_S, day_start_unix_s
+from jatevo.domain.ids import first_reservation_id
 from jatevo.domain.ledger import LedgerEntry, Outcome
 
 TOTAL = "total"
 """The period of the rollup into which finished days are folded."""
+OTHER = "*"
+"""Stands for all models, or all keys, that have no row of their own."""
+MOST_ROWS = 800
+"""Rows of a key and a model; what has no row by then is summed by key."""
+MOST_KEY_ROWS = 400
+"""Further rows of a key and all its other models; what has no row by then is summed in a last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a tally is about: one model used with one key."""
+    """What a tally is about: one model used with one key. Either may be `OTHER`."""
 
     key_id: str
     model: str
@@ -53,7 +65,7 @@ class Rollup:
     folded_to: str = ""
     """The last reservation id folded; for `TOTAL`, the last day folded. Empty: nothing yet."""
     complete: bool = False
-    """The day is over and no entry of it can appear any more."""
+    """The day is finished: this rollup is all of it and never changes again."""
     tallies: Mapping[Usage, Tally] = field(default_factory=dict)
 
 
@@ -72,12 +84,26 @@ def tally_of(entry: LedgerEntry) -> Tally:
     )
 
 
+def fold_limit(now_ms: int, longest_s: int, open_ids: Iterable[str]) -> str:
+    """
+    Return the id below which nothing that counts can appear any more, so that all below it may be folded.
+
+    `longest_s`: how long a reservation can last, clock skew included. `open_ids`: the reservations open in the
+    account's window of the day, read before the entries that are to be folded.
+    """
+    return min([first_reservation_id(now_ms - longest_s * 1000), *open_ids])
+
+
+def finished(day: str, limit: str) -> bool:
+    """Return whether all of a day may be folded: no entry that counts can be added to it."""
+    return limit >= first_reservation_id((day_start_unix_s(day) + DAY_S) * 1000)
+
+
 def folded(tallies: Mapping[Usage, Tally], entries: Iterable[LedgerEntry]) -> dict[Usage, Tally]:
     """Return `tallies` with `entries` added."""
     result = dict(tallies)
     for entry in entries:
-        usage = Usage(entry.key_id, entry.model)
-        result[usage] = result.get(usage, Tally()) + tally_of(entry)
+        _add(result, Usage(entry.key_id, entry.model), tally_of(entry))
     return result
 
 
@@ -85,7 +111,7 @@ def merged(one: Mapping[Usage, Tally], other: Mapping[Usage, Tally]) -> dict[Usa
     """Return the sum of two sets of tallies."""
     result = dict(one)
     for usage, tally in other.items():
-        result[usage] = result.get(usage, Tally()) + tally
+        _add(result, usage, tally)
     return result
 
 
@@ -96,3 +122,12 @@ def summed(tallies: Mapping[Usage, Tally], key_id: str | None = None) -> Tally:
         if key_id is None or usage.key_id == key_id:
             total = total + tally
     return total
+
+
+def _add(tallies: MutableMapping[Usage, Tally], usage: Usage, tally: Tally) -> None:
+    """Add to the row of `usage`, or to one that stands for more where there are too many."""
+    if usage not in tallies and len(tallies) >= MOST_ROWS:
+        usage = Usage(usage.key_id, OTHER)
+        if usage not in tallies and len(tallies) >= MOST_ROWS + MOST_KEY_ROWS:
+            usage = Usage(OTHER, OTHER)
+    tallies[usage] = tallies.get(usage, Tally()) + tally

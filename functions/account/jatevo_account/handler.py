@@ -1,0 +1,24 @@
+"""Wires the account app from the environment."""
+
+from fastapi import FastAPI
+
+from jatevo.bootstrap import Gateway, settings_from
+from jatevo_account.app import AccountServices
+from jatevo_account.app import create_app as app_of
+
+
+def create_app(gateway: Gateway | None = None) -> FastAPI:
+    """Return the app, over the gateway of this process."""
+    gateway = gateway or Gateway(settings_from())
+    return app_of(
+        AccountServices(
+            access=gateway.access,
+            directory=gateway.directory,
+            counters=gateway.counters,
+            usage=gateway.usage(),
+            clock=gateway.clock,
+            randomness=gateway.randomness,
+            wording=gateway.settings.wording,
+            margin_bps=gateway.settings.policy.margin_bps,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The sweeper function: ends, on a schedule, the reservations that handlers left behind."""
