@@ -5,6 +5,7 @@ Guarantees: only this machine can reach it; data and secrets stay under `data`; 
 thing that can be wrong with the machine is one line; when this process ends, however it ends, so do its children.
 """
 
+import contextlib
 import json
 import secrets
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
-from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, REGION, Engine, start_engine
+from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, Engine, start_engine
 from jatevo_local.errors import StackError, explain
 from jatevo_local.lock import exclusive
 from jatevo_local.model import start_model
@@ -51,7 +52,8 @@ def run(options: Options) -> int:
             _start(options, children)
             threading.Event().wait()
     except _Stopped:
-        print("stopped", flush=True)
+        with contextlib.suppress(OSError):  # nobody may be left to read it
+            print("stopped", flush=True)
     except StackError as error:
         print(f"jatevo: {error}", file=sys.stderr)
         return 1
@@ -62,7 +64,7 @@ def _start(options: Options, children: Children) -> None:
     url = f"http://{LOOPBACK}:{options.port}"
     require_free(options.port, purpose="the gateway", remedy="choose another one: make run PORT=8001")
     engine = start_engine(children, free_port(), options.data / "dynamodb.db")
-    created = create_missing_tables(engine.endpoint_url, REGION)
+    created = create_missing_tables(engine.endpoint_url)
     model_key = _kept_secret(options.data / "model-key")
     model = start_model(children, _kept_port(options.data / "model-port"), model_key)
     token = _kept_secret(options.data / "admin-token")
