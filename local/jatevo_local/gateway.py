@@ -9,10 +9,10 @@ import argparse
 import logging
 
 import uvicorn
-from jatevo_account.handler import create_app as account_app
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jatevo.bootstrap import Gateway, settings_from
+from jatevo_account.handler import create_app as account_app
 from jatevo_admin.handler import create_app as admin_app
 from jatevo_inference.handler import create_app as inference_app
 from jatevo_local.ports import LOOPBACK

@@ -20,7 +20,7 @@ import pytest
 from jatevo_local.engine import PROJECT
 from jatevo_local.ports import free_port
 
-WEATHER = {
+WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -158,22 +158,15 @@ def test_a_tool_call_makes_its_round_trip(stack: Stack) -> None:
         messages=question,
         tools=[WEATHER],
         temperature=0,
-        max_tokens=80,  # type: ignore[list-item]
+        max_tokens=80,
     )
     [call] = first.choices[0].message.tool_calls or []
     assert call.type == "function"
     assert call.function.name == "get_weather"
     assert "city" in json.loads(call.function.arguments)
-    answer = client.chat.completions.create(
-        model="smollm2",
-        messages=[
-            *question,
-            first.choices[0].message,
-            {"role": "tool", "tool_call_id": call.id, "content": "18 degrees and sunny"},
-        ],
-        tools=[WEATHER],  # type: ignore[list-item]
-        max_tokens=40,
-    )
+    result = {"role": "tool", "tool_call_id": call.id, "content": "18 degrees and sunny"}
+    history = [*question, first.choices[0].message.model_dump(exclude_none=True), result]
+    answer = client.chat.completions.create(model="smollm2", messages=history, tools=[WEATHER], max_tokens=40)
     assert answer.choices[0].message.content or answer.choices[0].message.tool_calls
 
 

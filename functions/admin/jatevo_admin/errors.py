@@ -97,7 +97,7 @@ def _validation_answer(errors: Sequence[Any]) -> JSONResponse:
         what = f"{param} is missing." if param else "The body is missing: send a JSON object as application/json."
         return error_answer(400, what, Code.MISSING_FIELD, param=param)
     if param is None:
-        return error_answer(400, "The body must be a JSON object.", Code.INVALID_TYPE)
+        return error_answer(400, "The body must be a JSON object, sent as application/json.", Code.INVALID_TYPE)
     if param.endswith("_usd_per_day"):
         return error_answer(400, f"{param}: {_DECIMAL_HINT}", Code.INVALID_VALUE, param=param)
     code = Code.INVALID_TYPE if kind.endswith("_type") else Code.INVALID_VALUE
