@@ -125,7 +125,9 @@ def summed(tallies: Mapping[Usage, Tally], key_id: str | None = None) -> Tally:
 
 
 def _add(tallies: MutableMapping[Usage, Tally], usage: Usage, tally: Tally) -> None:
-    """Add to the row of `usage`, or to one that stands for more where there are too many."""
+    """Add to the row of `usage`, or to one that stands for more where there are too many. Nothing makes no row."""
+    if tally == Tally():
+        return
     if usage not in tallies and len(tallies) >= MOST_ROWS:
         usage = Usage(usage.key_id, OTHER)
         if usage not in tallies and len(tallies) >= MOST_ROWS + MOST_KEY_ROWS:

@@ -249,7 +249,7 @@ class DynamoWindows:
                 Key=_key(window.key),
                 UpdateExpression=update,
                 ConditionExpression=condition,
-                ExpressionAttributeNames=_names(update + condition),
+                ExpressionAttributeNames=_names(f"{update} {condition}"),
                 ExpressionAttributeValues=values,
             )
         except ConditionRefused:
