@@ -1,15 +1,16 @@
 """
 Chat completion answers: the upstream's, whole or streamed, into the client's.
 
-Guarantees: only OpenAI's own top-level fields leave, under the gateway's id and the public model name, so that nothing
-of an upstream shows; `choices` pass as they are; the usage shown is the usage charged, with `cost_usd`.
+Guarantees: only OpenAI's own fields of an answer and of its choices leave, under the gateway's id and the public model
+name, so that nothing of an upstream shows; messages and deltas pass as they are; the usage shown is the usage charged,
+with `cost_usd`. What is no answer, nests without end or says itself that it failed is garbled, and none of it leaves.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from jatevo.adapters.wire import sse
+from jatevo.adapters.wire import sse, strict_json
 from jatevo.adapters.wire.chat_assembly import assembled
 from jatevo.adapters.wire.chat_request import upstream_chat_body
 from jatevo.adapters.wire.chat_usage import UsageCounter, reported_usage, shown_usage
@@ -20,6 +21,8 @@ from jatevo.domain.ids import reserved_at_ms
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.refusals import Refusal
 from jatevo.domain.tokens import TokenUsage
+
+_SHOWN_OF_A_CHOICE = ("index", "message", "delta", "finish_reason", "logprobs")
 
 
 class ChatFormat:
@@ -49,22 +52,29 @@ class ChatAnswerReader:
         self._choices: list[Any] = []
 
     def read(self, data: bytes) -> Reading:
-        choices, usage = self._from_stream(data) if data.startswith(b"data:") else _from_object(data)
+        is_object = data.lstrip().startswith(b"{")
+        choices, usage = _from_object(data) if is_object else self._from_stream(data)
         if not choices or not _are_choices(choices, "message"):
             return Reading(garbled=True)
-        self._choices = choices
+        self._choices = _shown(choices)
         produced = sum(_length(choice["message"]) for choice in choices)
         return Reading(usage=usage, produced_bytes=produced, finished=True)
 
     def _from_stream(self, data: bytes) -> tuple[list[Any], TokenUsage | None]:
         """Put an answer together that had to be asked for as a stream."""
-        chunks = [_object(event) or {} for event in sse.SseParser().feed(data) if event.strip() != b"[DONE]"]
+        try:
+            events = [event.strip() for event in sse.SseParser().feed(data)]
+        except sse.FrameTooLong:
+            return [], None
+        chunks = [_object(event) or {} for event in events if event != b"[DONE]"]
         if not all(_are_choices(chunk.get("choices"), "delta") for chunk in chunks):
             return [], None
         counter = UsageCounter(self._wanted)
         for chunk in chunks:
             counter.note(chunk)
-        return assembled(chunks), counter.usage
+        choices = assembled(chunks)
+        whole = b"[DONE]" in events or sum(choice["finish_reason"] is not None for choice in choices) >= self._wanted
+        return (choices if whole else []), counter.usage
 
     def body(self, entry: LedgerEntry) -> bytes:
         answer = {**self._head, "choices": self._choices, "usage": shown_usage(entry)}
@@ -140,7 +150,7 @@ class ChatStreamReader:
             self._produced += _length(choice["delta"])
             if choice.get("finish_reason") is not None:
                 self._finished.add(choice.get("index", 0))
-        shown = {**self._head, "choices": choices}
+        shown = {**self._head, "choices": _shown(choices)}
         if self._include_usage:
             shown["usage"] = None
         return sse.frame(shown)
@@ -163,17 +173,25 @@ def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None]:
 
 def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = strict_json.loads(data)
+    except strict_json.BadJson:
         return None
     return value if isinstance(value, dict) and value.get("error") is None else None
 
 
 def _are_choices(choices: Any, member: str) -> bool:
-    return isinstance(choices, list) and all(
-        isinstance(choice, dict) and isinstance(choice.get(member), dict) and isinstance(choice.get("index", 0), int)
-        for choice in choices
-    )
+    return isinstance(choices, list) and all(_is_choice(choice, member) for choice in choices)
+
+
+def _is_choice(choice: Any, member: str) -> bool:
+    if not isinstance(choice, dict) or not isinstance(choice.get(member), dict):
+        return False
+    failed = choice.get("error") is not None or choice.get("finish_reason") == "error"
+    return isinstance(choice.get("index", 0), int) and not failed
+
+
+def _shown(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: choice[name] for name in _SHOWN_OF_A_CHOICE if name in choice} for choice in choices]
 
 
 def _length(value: Any) -> int:

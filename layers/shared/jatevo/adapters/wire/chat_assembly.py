@@ -2,7 +2,7 @@
 Chat chunks put together again into whole choices, for upstreams that must be asked for a stream.
 
 Texts are joined, tool calls are joined by their index, log probabilities are listed; anything else keeps its last
-value.
+value. Nothing an upstream may put in a delta makes this fail.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,11 @@ def assembled(chunks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         if name == "tool_calls" and isinstance(value, list):
-            _add_tool_calls(message.setdefault(name, []), value)
+            calls = message.get(name)
+            message[name] = calls if isinstance(calls, list) else []
+            _add_tool_calls(message[name], value)
         elif name != "role" and isinstance(value, str):
-            message[name] = (message.get(name) or "") + value
+            message[name] = _text(message.get(name)) + value
         elif value is not None:
             message[name] = value
 
@@ -44,11 +46,12 @@ def _add_tool_calls(calls: list[dict[str, Any]], parts: Iterable[Any]) -> None:
             calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
         if index not in range(len(calls)):
             continue
-        call, function = calls[index], part.get("function") or {}
+        call, function = calls[index], part.get("function")
+        function = function if isinstance(function, Mapping) else {}
         call["id"] = part.get("id") or call["id"]
         call["type"] = part.get("type") or call["type"]
-        call["function"]["name"] += function.get("name") or ""
-        call["function"]["arguments"] += function.get("arguments") or ""
+        call["function"]["name"] += _text(function.get("name"))
+        call["function"]["arguments"] += _text(function.get("arguments"))
 
 
 def _add_logprobs(choice: dict[str, Any], logprobs: Any) -> None:
@@ -56,4 +59,8 @@ def _add_logprobs(choice: dict[str, Any], logprobs: Any) -> None:
         return
     kept = choice.setdefault("logprobs", {})
     for name in _LISTS & logprobs.keys():
-        kept[name] = (kept.get(name) or []) + (logprobs[name] or [])
+        kept[name] = kept.get(name, []) + (logprobs[name] if isinstance(logprobs[name], list) else [])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -22,20 +22,23 @@ class SseParser:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._data_bytes = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the data of the events that this chunk completes. Raises FrameTooLong."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > _LONGEST_FRAME:
-            raise FrameTooLong
         events: list[bytes] = []
         for raw in lines:
             line = raw.removesuffix(b"\r")
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+                self._data_bytes += len(line)
             elif not line and self._data:
                 events.append(b"\n".join(self._data))
                 self._data.clear()
+                self._data_bytes = 0
+        if self._data_bytes + len(self._rest) > _LONGEST_FRAME:
+            raise FrameTooLong
         return events
 
 
