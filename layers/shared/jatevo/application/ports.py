@@ -85,11 +85,12 @@ class WindowStore(Protocol):
         """End a reservation. Return False when it was not open: already applied. Harmless to repeat."""
         ...
 
-    async def open(self, window: Window, account_version: int) -> None:
+    async def open(self, window: Window, account_version: int, *, key_digest: str | None = None) -> None:
         """
         Put a fresh window unless one is there, only while its account still has `account_version`.
 
-        Raises Conflict when the account has changed; a window already there is no error.
+        A key's window names its key by `key_digest`: only while its caps still have the version of the window.
+        Raises Conflict when the account or key has changed; a window already there is no error.
         """
         ...
 

@@ -293,13 +293,15 @@ class Reservations:
         account = await self._directory.account(caller.account.id, fresh=True)
         if account is None:
             raise StoreUnavailable("the account has gone")
+        digest = None
         if key.owner == account.id:
             window = opened(key, account.limits, account.version, _blocks(account, self._clock.now_ms() // 1000))
         else:
-            api_key = await self._directory.key(caller.key.digest, fresh=True) or caller.key
+            digest = caller.key.digest
+            api_key = await self._directory.key(digest, fresh=True) or caller.key
             window = opened(key, api_key.caps or Limits(), api_key.caps_version)
         with contextlib.suppress(Conflict, StoreUnavailable):
-            await self._windows.open(window, account.version)
+            await self._windows.open(window, account.version, key_digest=digest)
 
     async def _caught_up(self, window: Window, caller: Caller) -> bool:
         """Bring a window that is behind its account or key up to date. Return whether it was behind."""

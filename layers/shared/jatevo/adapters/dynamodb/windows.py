@@ -77,6 +77,7 @@ class DynamoWindows:
         self._client = client
         self._table = names.windows
         self._accounts = names.accounts
+        self._keys = names.keys
         self._retention_s = retention_s
 
     async def reserve(self, key: WindowKey, reservation_id: str, hold: Hold) -> Window | Refused | None:
@@ -137,24 +138,20 @@ class DynamoWindows:
             return False
         return True
 
-    async def open(self, window: Window, account_version: int) -> None:
+    async def open(self, window: Window, account_version: int, *, key_digest: str | None = None) -> None:
         put = {
             "TableName": self._table,
             "Item": self._item(window),
             "ConditionExpression": "attribute_not_exists(#owner)",
             "ExpressionAttributeNames": {"#owner": "owner"},
         }
-        account_unchanged = {
-            "TableName": self._accounts,
-            "Key": {"account_id": text(owning_account(window.key))},
-            "ConditionExpression": "#version = :version",
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": {":version": number(account_version)},
-        }
+        account = {"account_id": text(owning_account(window.key))}
+        unchanged = [_unchanged(self._accounts, account, "version", account_version)]
+        if key_digest is not None:
+            key = {"digest": text(key_digest)}
+            unchanged.append(_unchanged(self._keys, key, "caps_version", window.limits_version))
         try:
-            await self._client.retried(
-                "transact_write_items", TransactItems=[{"Put": put}, {"ConditionCheck": account_unchanged}]
-            )
+            await self._client.retried("transact_write_items", TransactItems=[{"Put": put}, *unchanged])
         except TransactionRefused as refused:
             _raise_unless_there(refused.reasons)
         except OutcomeUnknown as unknown:
@@ -344,11 +341,24 @@ def _refusal(item: Item | None, reservation_id: str, hold: Hold) -> Refused | No
 
 
 def _raise_unless_there(reasons: Sequence[str]) -> None:
-    window, account = reasons
-    if account == _CONDITION_FAILED:
-        raise Conflict("the account has changed")
+    window, *depends_on = reasons
+    if _CONDITION_FAILED in depends_on:
+        raise Conflict("the account or key has changed")
     if window != _CONDITION_FAILED:
-        raise StoreUnavailable(f"the window was not opened: {window} {account}")
+        raise StoreUnavailable(f"the window was not opened: {reasons}")
+
+
+def _unchanged(table: str, key: Item, attribute: str, version: int) -> dict[str, Any]:
+    """Return the part of a transaction that holds only while an item has this version."""
+    return {
+        "ConditionCheck": {
+            "TableName": table,
+            "Key": key,
+            "ConditionExpression": "#version = :version",
+            "ExpressionAttributeNames": {"#version": attribute},
+            "ExpressionAttributeValues": {":version": number(version)},
+        }
+    }
 
 
 def _key(key: WindowKey) -> dict[str, dict[str, str]]:
