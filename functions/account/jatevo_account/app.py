@@ -28,6 +28,8 @@ from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.rollups import summed
 from jatevo.domain.windows import EVERY_KEY, Window
 
+_DISABLED = Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
+
 type Answered = Callable[[Caller, Window], Awaitable[dict[str, Any] | Refusal]]
 
 
@@ -97,7 +99,7 @@ class _Routes:
             return self._errors.answer(caller)
         window = await self._services.counters.of_account(caller.account)
         headers = limit_headers(standing_of(window), self._now())
-        answer: dict[str, Any] | Refusal = Refusal(Code.KEY_DISABLED)
+        answer: dict[str, Any] | Refusal = _DISABLED
         if not window.blocked & {EVERY_KEY, caller.key.ref}:
             answer = await answered(caller, window)
         if isinstance(answer, Refusal):

@@ -90,7 +90,13 @@ class World:
         models: frozenset[str] | None = None,
     ) -> Customer:
         limits = Limits(requests=requests, budget_nano_usd=budget_nano_usd, concurrency=concurrency)
-        account = Account(ids.account_id(secrets.randbits(64)), "test", limits, margin_bps=margin_bps)
+        account = Account(
+            ids.account_id(secrets.randbits(64)),
+            "test",
+            limits,
+            margin_bps=margin_bps,
+            created_at_unix_s=self.gateway.clock.now_ms() // 1000,
+        )
         put_account(self.dynamodb, self.names, account)
         return self.key_of(account, caps=caps, models=models)
 
