@@ -7,11 +7,11 @@ A window stays in the sweep index while anything is open in it; one bad window n
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jatevo.application.ports import Clock, Ledger, WindowStore
 from jatevo.domain import ids, settlement
-from jatevo.domain.accounts import account_window, owning_account
+from jatevo.domain.accounts import account_window, key_window, owning_account
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.ledger import LedgerEntry, Outcome, Reason
 from jatevo.domain.money import share_nano_usd
@@ -88,48 +88,52 @@ class Sweeper:
         return report
 
     async def _end(self, window: Window, reservation_id: str, hold: Hold) -> SweepReport:
-        entry = await self._expired(window, reservation_id, hold)
+        """Decide about a reservation unless that is done, and apply the decision to all of its windows at once."""
+        entry = await self._left_behind(window, reservation_id, hold)
         stored = await self._ledger.decide(entry)
-        is_account = window.key.owner == stored.account_id
-        await self._windows.settle(
-            window.key,
-            reservation_id,
-            hold,
-            charge_nano_usd=min(stored.figures.charge_nano_usd, hold.amount_nano_usd),
-            give_request_back=stored.gives_request_back,
-            exposed_nano_usd=stored.figures.exposure_nano_usd if is_account else 0,
-        )
+        for key in dict.fromkeys((window.key, *stored.windows)):
+            await self._windows.settle(
+                key,
+                reservation_id,
+                hold,
+                charge_nano_usd=min(stored.figures.charge_nano_usd, hold.amount_nano_usd),
+                give_request_back=stored.gives_request_back,
+                exposed_nano_usd=stored.figures.exposure_nano_usd if key.owner == stored.account_id else 0,
+            )
         if stored == entry:
             _log.warning("reservation %s of %s was left behind: %s", reservation_id, stored.account_id, stored.outcome)
             return SweepReport(expired=1)
         return SweepReport(applied=1)
 
-    async def _expired(self, window: Window, reservation_id: str, hold: Hold) -> LedgerEntry:
-        account_id = owning_account(window.key)
+    async def _left_behind(self, window: Window, reservation_id: str, hold: Hold) -> LedgerEntry:
+        """Return the decision about a reservation that its handler never ended."""
+        account_id, key_id = owning_account(window.key), f"key_{hold.key_ref}"
         day = utc_day(ids.reserved_at_ms(reservation_id) // 1000)
-        entry = LedgerEntry(
-            account_id=account_id,
-            day=day,
-            reservation_id=reservation_id,
-            outcome=Outcome.EXPIRED,
-            reason=Reason.ABANDONED,
-            reserved_nano_usd=hold.amount_nano_usd,
-            windows=(window.key,),
-            key_id=f"key_{hold.key_ref}",
-            decided_at_ms=self._clock.now_ms(),
-        )
+        # Read afresh for each reservation: exposure of those ended in this very run counts.
+        of_key = await self._windows.read(key_window(account_id, key_id, day))
         of_account = await self._windows.read(account_window(account_id, day))
-        if of_account is None or reservation_id not in of_account.open:
+        holding = [held for held in (of_key, of_account) if held is not None and reservation_id in held.open]
+        if of_account is None or of_account not in holding:
             # Held by a narrower window only; the account comes last, so the request was never accepted.
             verdict = settlement.released(Reason.RESERVE_UNKNOWN)
         else:
-            # Read afresh for each: entries ended in this very run count.
             cap = share_nano_usd(of_account.limits.budget_nano_usd, self._exposure_cap_bps)
             left = cap - of_account.exposed_nano_usd
             verdict = settlement.unanswered(
                 Outcome.EXPIRED, Reason.ABANDONED, hold.amount_nano_usd, exposure_left_nano_usd=left
             )
-        return replace(entry, outcome=verdict.outcome, reason=verdict.reason, figures=verdict.figures)
+        return LedgerEntry(
+            account_id=account_id,
+            day=day,
+            reservation_id=reservation_id,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            reserved_nano_usd=hold.amount_nano_usd,
+            windows=tuple(held.key for held in holding) or (window.key,),
+            key_id=key_id,
+            figures=verdict.figures,
+            decided_at_ms=self._clock.now_ms(),
+        )
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000
