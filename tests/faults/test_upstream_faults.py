@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from jatevo_testing.bench import Bench, Told
+from jatevo_testing.streams import DONE, FINISH, HELLO, WORLD, event, sending
 from jatevo_testing.upstream import Asked, Connection, Script, answering, chunk, completion, usage
 
 from jatevo.domain.ledger import Outcome, Reason
@@ -24,35 +25,6 @@ def replying(status: int, body: Any, **headers: str) -> Script:
         await connection.reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
     return script
-
-
-def sending(*pieces: bytes, then: str = "end") -> Script:
-    """Begin a stream, send pieces, then `end` it, `hang_up` or `stall`."""
-
-    async def script(_: Asked, connection: Connection) -> None:
-        await connection.begin_stream()
-        for piece in pieces:
-            await connection.event(piece)
-        await leaving(connection, then)
-
-    return script
-
-
-async def leaving(connection: Connection, then: str) -> None:
-    if then == "stall":
-        await asyncio.sleep(30)
-    elif then == "hang_up":
-        await connection.hang_up()
-    else:
-        await connection.end_stream()
-
-
-def event(value: Any) -> bytes:
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
-
-
-HELLO, WORLD = event(chunk("hello ")), event(chunk("world"))
-FINISH, DONE = event(chunk(None, finish="stop")), b"data: [DONE]\n\n"
 
 
 def failed(told: Told, status: int, code: str) -> dict[str, Any]:

@@ -30,16 +30,22 @@ _TELLS = (b"secret", b"127.0.0.1", b"upstream-id")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one request came to: `entry` is its decision, `window` its account's day after it."""
+class Settled:
+    """What the books say of a request: `entry` is its decision, `window` its account's day after it."""
 
-    seen: Seen
     entry: LedgerEntry
     window: Window
 
     @property
     def request_counted(self) -> bool:
         return self.window.requests_left == self.window.limits.requests - 1
+
+
+@dataclass(frozen=True)
+class Told(Settled):
+    """And what its client saw."""
+
+    seen: Seen
 
 
 @dataclass
@@ -59,9 +65,10 @@ class Bench:
         customer = customer or self.customer()
         seen = await seen_by(self.client, customer.headers, **{"max_tokens": 100} | body)
         check_seen(seen)
-        return await self.settled(customer, seen)
+        settled = await self.settled(customer)
+        return Told(settled.entry, settled.window, seen)
 
-    async def settled(self, customer: Customer, seen: Seen) -> Told:
+    async def settled(self, customer: Customer) -> Settled:
         """Wait until the customer's last request is decided and applied, and check the books."""
 
         async def at_rest() -> Window | None:
@@ -72,7 +79,7 @@ class Bench:
         window = await eventually(at_rest)
         assert window is not None
         check_books(window, entries)
-        return Told(seen, entries[-1], window)
+        return Settled(entries[-1], window)
 
 
 def check_seen(seen: Seen) -> None:

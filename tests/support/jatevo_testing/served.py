@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,12 @@ class Seen:
         return [json.loads(frame) for frame in self.frames if frame != "[DONE]"]
 
     @property
+    def whole(self) -> dict[str, Any]:
+        """The answer that came in one piece."""
+        answer: dict[str, Any] = json.loads(self.body)
+        return answer
+
+    @property
     def done(self) -> bool:
         return "[DONE]" in self.frames
 
@@ -72,10 +78,21 @@ class Seen:
         return "".join(delta.get("content") or "" for delta in deltas)
 
 
+def chat(**body: Any) -> dict[str, Any]:
+    """Return the body of a chat request."""
+    return {"model": "test-model", "messages": [{"role": "user", "content": "hello"}], **body}
+
+
+def chat_stream(
+    client: httpx.AsyncClient, headers: dict[str, str], **body: Any
+) -> AbstractAsyncContextManager[httpx.Response]:
+    """Begin a streamed chat; the context ends the connection."""
+    return client.stream("POST", "/v1/chat/completions", json=chat(**{"stream": True} | body), headers=headers)
+
+
 async def seen_by(client: httpx.AsyncClient, headers: dict[str, str], **body: Any) -> Seen:
     """Send a chat request and read its answer to the end, however it ends."""
-    message = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}], **body}
-    async with client.stream("POST", "/v1/chat/completions", json=message, headers=headers) as answer:
+    async with chat_stream(client, headers, **{"stream": False} | body) as answer:
         seen = Seen(answer.status_code, answer.headers)
         try:
             async for data in answer.aiter_bytes():
