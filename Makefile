@@ -4,7 +4,7 @@ DATA ?= .local
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock clean
+.PHONY: help setup run test bench check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
 
 test: setup ## run every test
 	$(BIN)/python -m pytest
+
+bench: setup ## what a request costs this gateway, against the bare upstream
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py
 
 check: setup ## format, lint, types, import rules, tests: what a change must pass
 	$(BIN)/ruff format --check .

@@ -25,6 +25,7 @@ from jatevo.application.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from jatevo.application.administration import Administration
+    from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.inference import Inference
     from jatevo.application.usage import UsageReports
 
@@ -54,7 +55,7 @@ class Settings:
     window_retention_days: int = 90
     top_up_url: str = ""
     operator_token: str = ""
-    """Makes the first operator, while there is none."""
+    """Makes the first operator, and follows it when it changes."""
 
     @property
     def policy(self) -> Policy:
@@ -89,6 +90,15 @@ def _count(name: str, text: str) -> int:
     return int(text)
 
 
+def _first_operator(token: str) -> "FirstOperator | None":
+    from jatevo.application.administration.operators import FirstOperator
+
+    try:
+        return FirstOperator(token) if token else None
+    except ValueError as error:
+        raise SettingsError(f"JATEVO_OPERATOR_TOKEN: {error}") from error
+
+
 class Gateway:
     """The objects that functions share, made once per process."""
 
@@ -118,18 +128,18 @@ class Gateway:
         from jatevo.application.administration.books import Books
         from jatevo.application.administration.catalogues import Catalogues
         from jatevo.application.administration.keys import Keys
-        from jatevo.application.administration.operators import FirstOperator, Operators
+        from jatevo.application.administration.operators import Operators
         from jatevo.application.limits import LimitChanges
 
         registry = DynamoRegistry(Tables.connect(self.options, self.names))
         limits = LimitChanges(self.windows, self.clock)
-        token = self.settings.operator_token
+        first = _first_operator(self.settings.operator_token)
         forget = self.directory.forget
         return Administration(
             accounts=Accounts(registry, limits, self.clock, self.randomness, forget=forget),
             keys=Keys(registry, limits, self.clock, self.randomness, forget=forget),
             catalogues=Catalogues(registry, self.clock, forget=forget, variables=self._catalogue_variables()),
-            operators=Operators(registry, self.clock, self.randomness, first=FirstOperator(token) if token else None),
+            operators=Operators(registry, self.clock, self.randomness, first=first),
             books=Books(registry, self.windows, self.ledger, self.clock),
             sweeper=self.sweeper(),
         )

@@ -50,7 +50,7 @@ class Connection:
 
     async def begin_stream(self) -> None:
         """Send the head of an event stream that ends with the connection."""
-        await self.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        await self.raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
 
     async def event(self, data: Any) -> None:
         payload = data if isinstance(data, bytes) else b"data: " + json.dumps(data).encode() + b"\n\n"

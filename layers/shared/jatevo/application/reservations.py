@@ -119,9 +119,9 @@ class CountTokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A window that has to be opened first."""
+    """A window of this day has to be opened first."""
 
-    key: WindowKey
+    day: str
 
 
 class Reservations:
@@ -205,7 +205,7 @@ class Reservations:
             await asyncio.sleep(_pause_s(attempt))
             result = await self._attempt(wanted, projection, expires_at)
             if isinstance(result, _Missing):
-                await self._open(result.key, wanted.caller)
+                await self._open_missing(wanted.caller, result.day)
             elif isinstance(result, Refused) and await self._caught_up(result.window, wanted.caller):
                 continue
             elif result is not None:
@@ -253,7 +253,7 @@ class Reservations:
                 self._memory.note(result, now_ms)
             if not isinstance(result, Window):
                 await self._release_held(draft, held=place)
-                return _Missing(key) if result is None else result
+                return _Missing(key.period) if result is None else result
             self._memory.saw(result, now_ms)
             window = result
         return window
@@ -283,6 +283,11 @@ class Reservations:
         if caller.key.caps is None:
             return (account,)
         return (key_window(caller.account.id, caller.key.id, day), account)
+
+    async def _open_missing(self, caller: Caller, day: str) -> None:
+        """Open all windows that bind a caller: one alone would only find the next one missing."""
+        for key in self._binding_windows(caller, day):
+            await self._open(key, caller)
 
     async def _open(self, key: WindowKey, caller: Caller) -> None:
         """

@@ -14,7 +14,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 from jatevo.application.ports import OutcomeUnknown, StoreUnavailable
 
@@ -30,7 +36,7 @@ _NOT_APPLIED = frozenset(
         "TransactionInProgressException",
     }
 )
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError)
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError)
 
 
 @dataclass(frozen=True, slots=True)
