@@ -25,11 +25,7 @@ class LimitChanges:
         """Move the open day windows of an account to its limits, and stop or admit all its keys."""
         for day in self._open_days():
             key = account_window(account.id, day)
-            await self.adjust(key, account.limits, account.version)
-            if account.enabled:
-                await self._windows.unblock(key, frozenset({EVERY_KEY}))
-            else:
-                await self._windows.block(key, EVERY_KEY)
+            await self.adjust(key, account.limits, account.version, stopped=not account.enabled)
 
     async def key_disabled(self, account: Account, key_ref: str) -> None:
         """Stop a key at once, whatever other processes remember of it."""
@@ -43,13 +39,13 @@ class LimitChanges:
         for day in self._open_days():
             await self.adjust(key_window(key.account_id, key.id, day), key.caps or Limits(), key.caps_version)
 
-    async def adjust(self, key: WindowKey, limits: Limits, version: int) -> None:
-        """Move a window to `limits` unless it has them, or later ones, already."""
+    async def adjust(self, key: WindowKey, limits: Limits, version: int, *, stopped: bool = False) -> None:
+        """Move a window to `limits`, and stop or admit all keys, unless it has that version or a later one already."""
         while True:
             window = await self._windows.read(key)
             if window is None or window.limits_version >= version:
                 return
-            if await self._windows.adjust(window, limits, version):
+            if await self._windows.adjust(window, limits, version, stopped=stopped):
                 return
 
     async def _forget_old_blocks(self, key: WindowKey, account: Account) -> None:

@@ -98,8 +98,12 @@ class WindowStore(Protocol):
         """Return the window as it is now (strongly consistent)."""
         ...
 
-    async def adjust(self, window: Window, limits: Limits, version: int) -> bool:
-        """Move `window`, as read, to new limits. Return False when its limits version has changed meanwhile."""
+    async def adjust(self, window: Window, limits: Limits, version: int, *, stopped: bool = False) -> bool:
+        """
+        Move `window`, as read, to new limits, and stop or admit all keys with the same write.
+
+        Return False when its limits version has changed meanwhile.
+        """
         ...
 
     async def block(self, key: WindowKey, key_ref: str) -> bool:

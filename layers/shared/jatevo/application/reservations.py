@@ -311,12 +311,12 @@ class Reservations:
     async def _caught_up(self, window: Window, caller: Caller) -> bool:
         """Bring a window that is behind its account or key up to date. Return whether it was behind."""
         account, key = caller.account, caller.key
-        limits, version = account.limits, account.version
+        limits, version, stopped = account.limits, account.version, not account.enabled
         if window.key.owner != account.id:
-            limits, version = key.caps or Limits(), key.caps_version
+            limits, version, stopped = key.caps or Limits(), key.caps_version, False
         if window.limits_version >= version:
             return False
-        await self._limits.adjust(window.key, limits, version)
+        await self._limits.adjust(window.key, limits, version, stopped=stopped)
         self._memory.forget(window.key)
         return True
 

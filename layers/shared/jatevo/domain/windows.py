@@ -163,13 +163,18 @@ def settle(
     )
 
 
-def adjust(window: Window, limits: Limits, version: int) -> Window:
-    """Return the window under new limits: what is left moves by the difference, and may become negative."""
+def adjust(window: Window, limits: Limits, version: int, *, stopped: bool = False) -> Window:
+    """
+    Return the window under new limits: what is left moves by the difference, and may become negative.
+
+    `stopped`: whether that version of the account stops all of its keys.
+    """
     return replace(
         window,
         limits=limits,
         requests_left=window.requests_left + limits.requests - window.limits.requests,
         budget_left_nano_usd=window.budget_left_nano_usd + limits.budget_nano_usd - window.limits.budget_nano_usd,
+        blocked=window.blocked | {EVERY_KEY} if stopped else window.blocked - {EVERY_KEY},
         limits_version=version,
     )
 

@@ -163,7 +163,7 @@ class DynamoWindows:
         item = answer.get("Item")
         return None if item is None else window_from_item(item)
 
-    async def adjust(self, window: Window, limits: Limits, version: int) -> bool:
+    async def adjust(self, window: Window, limits: Limits, version: int, *, stopped: bool = False) -> bool:
         more_requests = limits.requests - window.limits.requests
         more_budget = limits.budget_nano_usd - window.limits.budget_nano_usd
         update = (
@@ -171,6 +171,10 @@ class DynamoWindows:
             "#budget_limit = :budget_limit, #budget_left = #budget_left + :more_budget, "
             "#concurrency = :concurrency, #version = :version"
         )
+        every: dict[str, Any] = {}
+        if stopped != (EVERY_KEY in window.blocked):
+            update += f" {'ADD' if stopped else 'DELETE'} #blocked :every"
+            every = {":every": texts({EVERY_KEY})}
         try:
             await self._client.retried(
                 "update_item",
@@ -187,6 +191,7 @@ class DynamoWindows:
                     ":concurrency": number(limits.concurrency),
                     ":version": number(version),
                     ":read_version": number(window.limits_version),
+                    **every,
                 },
             )
         except ConditionRefused:
