@@ -1,0 +1,247 @@
+"""
+The auditor: follows every write in the order the engine took it, with books of its own.
+
+It decides for itself what each write may do, from nothing but the protocol as it is written down: it shares no code
+with the product's rules. An `AssertionError` of it is a hole in the protocol, or in the auditor.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo_testing.simulation.images import EVERY_KEY, Decision, Image, decision_of, image_of, window_name
+from jatevo_testing.simulation.registered import Registered
+from jatevo_testing.simulation.wire import Handler, Listener
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One reservation id on its way into one window."""
+
+    window: str
+    reservation_id: str
+    amount: int
+    key_ref: str
+
+
+@dataclass
+class Account:
+    """Everything that happened in one window, remembered rather than counted down."""
+
+    image: Image
+    counted: set[str] = field(default_factory=set)
+    charges: dict[str, int] = field(default_factory=dict)
+    held_once: set[str] = field(default_factory=set)
+
+
+class Auditor(Listener):
+    """Follows one account."""
+
+    def __init__(self, names: TableNames, registered: Registered, now_ms: Callable[[], int]) -> None:
+        self._names = names
+        self._registered = registered
+        self._now_ms = now_ms
+        self.windows: dict[str, Account] = {}
+        self.decisions: dict[str, Decision] = {}
+        self.attempted: dict[str, set[str]] = defaultdict(set)
+        """By reservation id: the windows it was sent to."""
+        self.refusal: dict[str, tuple[Attempt, Image]] = {}
+        """By handler: the last refusal the engine gave it."""
+        self._evidence: dict[tuple[str, str], list[tuple[int, Image]]] = defaultdict(list)
+        self.reached: Counter[str] = Counter()
+        self.sweep_lost: set[str] = set()
+
+    # What handlers ask for.
+
+    def asked(self, handler: Handler, operation: str, arguments: Mapping[str, Any], *, once: bool) -> None:
+        if not once:
+            return
+        attempt = _attempt(arguments)
+        sent = self.attempted[attempt.reservation_id]
+        assert attempt.window not in sent, f"{attempt.reservation_id} is attempted twice in {attempt.window}"
+        sent.add(attempt.window)
+        for lost in handler.unknown:
+            assert lost in self.decisions, f"{lost} got no answer and is not decided, yet another attempt is made"
+
+    def unanswered(self, handler: Handler, arguments: Mapping[str, Any], *, once: bool) -> None:
+        if once:
+            handler.unknown.append(_attempt(arguments).reservation_id)
+            self.reached["attempt without an answer"] += 1
+
+    # What the engine did, in its order.
+
+    def applied(self, operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items":
+            self._opened(arguments["TransactItems"][0]["Put"]["Item"])
+        elif arguments["TableName"] == self._names.windows:
+            name = window_name(arguments["Key"])
+            if self._registered.owns(name):
+                self._written(name, image_of(answer["Attributes"]))
+        elif arguments["TableName"] == self._names.ledger and self._registered.owns(arguments["Item"]["book"]["S"]):
+            self._decided(arguments["Item"])
+
+    def refused(self, handler: Handler, operation: str, arguments: Mapping[str, Any], item: Any) -> None:
+        if "#open.#id = :entry" not in arguments.get("UpdateExpression", ""):
+            return
+        attempt = _attempt(arguments)
+        known = self.windows.get(attempt.window)
+        if item is None:
+            assert known is None, "a window that is there was not found"
+            self.reached["missing window"] += 1
+            return
+        image = image_of(item)
+        assert known is not None
+        assert image == known.image, "a refusal brought back another window than the one that refused"
+        used = attempt.reservation_id in image.open
+        assert used or image.refuses(attempt.amount, attempt.key_ref), "refused although every bound allows it"
+
+    def told(self, handler: Handler, arguments: Mapping[str, Any], item: Any) -> None:
+        """A handler learns that its write was refused."""
+        if item is None or "#open.#id = :entry" not in arguments.get("UpdateExpression", ""):
+            return
+        attempt, image = _attempt(arguments), image_of(item)
+        self.refusal[handler.name] = (attempt, image)
+        self._evidence[handler.process, attempt.window].append((self._now_ms(), image))
+        code = image.code_for(attempt.amount, attempt.key_ref)
+        self.reached[f"refused {code}"] += 1
+        if code == "key_disabled":
+            self._registered.check_block(attempt.key_ref, image.blocked)
+
+    def remembered_by(self, process: str, refusals: int, within_ms: int) -> list[Image]:
+        """The windows as a process last saw them refuse, where it saw so many refusals within that time."""
+        since_ms = self._now_ms() - within_ms
+        return [
+            seen[-1][1]
+            for (name, _), seen in self._evidence.items()
+            if name == process and len(seen) >= refusals and seen[-refusals][0] > since_ms
+        ]
+
+    def _opened(self, item: Mapping[str, Any]) -> None:
+        name, image = window_name(item), image_of(item)
+        assert name not in self.windows, f"{name} was opened over a window that is there"
+        assert not image.open
+        assert (image.settled, image.exposed, image.sweep_at) == (0, 0, None)
+        assert (image.requests_left, image.budget_left) == (image.requests_limit, image.budget_limit)
+        self._registered.check_opened(name, image)
+        self.windows[name] = Account(image)
+        self.reached["opened"] += 1
+
+    def _written(self, name: str, after: Image) -> None:
+        account = self.windows[name]
+        before = account.image
+        added, removed = after.open.keys() - before.open.keys(), before.open.keys() - after.open.keys()
+        assert len(added) + len(removed) <= 1, "one write, one reservation"
+        if added:
+            self._taken(name, account, after, added.pop())
+        elif removed:
+            self._ended(name, account, after, removed.pop())
+        elif after.version != before.version:
+            self._adjusted(name, before, after)
+        else:
+            unchanged = replace(after, blocked=before.blocked, sweep_at=before.sweep_at)
+            assert unchanged == before, "a write moved what it had no business with"
+        account.image = after
+        self._check_identities(name, account)
+        if after.sweep_at is None and before.sweep_at is not None:
+            assert not after.open, "sweep_at was removed while something is open"
+            self.reached["sweep_at removed"] += 1
+        if after.sweep_at is not None:
+            self.sweep_lost.discard(name)
+
+    def _taken(self, name: str, account: Account, after: Image, reservation_id: str) -> None:
+        before, entry = account.image, after.open[reservation_id]
+        assert not before.refuses(entry.amount, entry.key_ref), "a hold was taken that a bound forbids"
+        assert len(account.counted) < before.requests_limit, "more requests were accepted than the limit allows"
+        spent = sum(account.charges.values()) + before.held + entry.amount
+        assert spent <= before.budget_limit, "more money is held and charged than the budget"
+        assert reservation_id not in account.held_once, "a reservation was taken twice"
+        assert after == replace(
+            before,
+            requests_left=before.requests_left - 1,
+            budget_left=before.budget_left - entry.amount,
+            open={**before.open, reservation_id: entry},
+            sweep_at=entry.expires_at if before.sweep_at is None else before.sweep_at,
+        )
+        self._registered.check_taken(name, before, entry.key_ref)
+        account.held_once.add(reservation_id)
+        account.counted.add(reservation_id)
+        if reservation_id in self.decisions:
+            self.reached["landed after it was decided"] += 1
+
+    def _ended(self, name: str, account: Account, after: Image, reservation_id: str) -> None:
+        before = account.image
+        decision = self.decisions.get(reservation_id)
+        assert decision is not None, "a reservation was ended before it was decided"
+        entry = before.open[reservation_id]
+        assert decision.charge <= entry.amount, "a charge exceeds its reservation"
+        exposed = decision.exposure if "/" not in name else 0
+        assert after == replace(
+            before,
+            requests_left=before.requests_left + (1 if decision.gives_request_back else 0),
+            budget_left=before.budget_left + entry.amount - decision.charge,
+            settled=before.settled + decision.charge,
+            exposed=before.exposed + exposed,
+            open={other: kept for other, kept in before.open.items() if other != reservation_id},
+        ), "ending a reservation did not do what was decided"
+        account.charges[reservation_id] = decision.charge
+        if decision.gives_request_back:
+            account.counted.discard(reservation_id)
+
+    def _adjusted(self, name: str, before: Image, after: Image) -> None:
+        assert after.version > before.version, "a window went back to older limits"
+        self._registered.check_adjusted(name, after)
+        assert after.blocked - {EVERY_KEY} == before.blocked - {EVERY_KEY}
+        assert replace(after, blocked=before.blocked, sweep_at=before.sweep_at) == replace(
+            before,
+            requests_limit=after.requests_limit,
+            requests_left=before.requests_left + after.requests_limit - before.requests_limit,
+            budget_limit=after.budget_limit,
+            budget_left=before.budget_left + after.budget_limit - before.budget_limit,
+            concurrency=after.concurrency,
+            version=after.version,
+        ), "what is left did not move by the difference of the limits"
+        self.reached["adjusted with holds open" if before.open else "adjusted"] += 1
+
+    def _decided(self, item: Mapping[str, Any]) -> None:
+        name, decision = item["reservation_id"]["S"], decision_of(item)
+        assert name not in self.decisions, f"{name} was decided twice"
+        assert 0 <= decision.charge <= decision.reserved, "somebody pays above a reservation"
+        assert decision.cost + decision.margin == decision.charge
+        assert min(decision.overrun, decision.exposure, decision.cost) >= 0
+        if decision.outcome == "released":
+            assert (decision.charge, decision.exposure) == (0, 0)
+        if decision.reason == "abandoned" and decision.outcome == "expired":
+            assert {decision.charge, decision.exposure} == {0, decision.reserved}
+        for account in self.windows.values():
+            if name in account.image.open:
+                assert account.image.open[name].amount == decision.reserved
+        self.decisions[name] = decision
+        self.reached[f"{decision.outcome} {decision.reason}"] += 1
+        self.reached["overrun" if decision.overrun else "no overrun"] += 1
+
+    def _check_identities(self, name: str, account: Account) -> None:
+        image = account.image
+        assert image.budget_left + image.settled + image.held == image.budget_limit, f"money leaks in {name}"
+        assert image.requests_left + len(account.counted) == image.requests_limit, f"requests leak in {name}"
+        assert image.settled == sum(account.charges.values())
+
+    # By hand.
+
+    def lost_sweep_at(self, name: str) -> None:
+        """The attribute was removed behind everybody's back."""
+        account = self.windows[name]
+        account.image = replace(account.image, sweep_at=None)
+        self.sweep_lost.add(name)
+        self.reached["sweep_at lost"] += 1
+
+
+def _attempt(arguments: Mapping[str, Any]) -> Attempt:
+    values = arguments["ExpressionAttributeValues"]
+    return Attempt(
+        window=window_name(arguments["Key"]),
+        reservation_id=arguments["ExpressionAttributeNames"]["#id"],
+        amount=int(values[":amount"]["N"]),
+        key_ref=values[":key"]["S"],
+    )

@@ -1,0 +1,128 @@
+"""Windows and decisions as the auditor reads them: decoded from stored items without the product's help."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EVERY_KEY = "*"
+
+type Item = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of `open`."""
+
+    amount: int
+    expires_at: int
+    key_ref: str
+    counts: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """One window as it is stored."""
+
+    requests_limit: int
+    requests_left: int
+    budget_limit: int
+    budget_left: int
+    settled: int
+    exposed: int
+    concurrency: int
+    version: int
+    open: Mapping[str, Entry]
+    blocked: frozenset[str]
+    sweep_at: int | None
+
+    @property
+    def held(self) -> int:
+        return sum(entry.amount for entry in self.open.values())
+
+    @property
+    def limits(self) -> tuple[int, int, int]:
+        return self.requests_limit, self.budget_limit, self.concurrency
+
+    def refuses(self, amount: int, key_ref: str) -> bool:
+        """Whether any bound refuses a hold, in the plainest words."""
+        blocked = bool(self.blocked & {key_ref, EVERY_KEY})
+        return blocked or self.requests_left < 1 or self.budget_left < amount or len(self.open) >= self.concurrency
+
+    def code_for(self, amount: int, key_ref: str) -> str:
+        """The public code a truthful refusal of this hold carries."""
+        if self.blocked & {key_ref, EVERY_KEY}:
+            return "key_disabled"
+        if self.requests_left < 1:
+            return "request_quota_exhausted"
+        once_settled = self.budget_left + self.held
+        if self.budget_left < amount and once_settled < amount:
+            return "budget_exhausted" if once_settled <= 0 else "projected_cost_exceeds_budget"
+        if len(self.open) >= self.concurrency:
+            return "concurrency_limit"
+        return "budget_in_flight" if self.budget_left < amount else "accepted"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One ledger entry as it is stored."""
+
+    outcome: str
+    reason: str
+    reserved: int
+    cost: int
+    margin: int
+    charge: int
+    overrun: int
+    exposure: int
+    windows: frozenset[str]
+    book: str
+
+    @property
+    def gives_request_back(self) -> bool:
+        return self.outcome == "released"
+
+
+def number(item: Item, name: str, default: int = 0) -> int:
+    return int(item[name]["N"]) if name in item else default
+
+
+def window_name(key: Item) -> str:
+    """`owner#period`, as the ledger names windows too."""
+    return f"{key['owner']['S']}#{key['period']['S']}"
+
+
+def image_of(item: Item) -> Image:
+    return Image(
+        requests_limit=number(item, "requests_limit"),
+        requests_left=number(item, "requests_left"),
+        budget_limit=number(item, "budget_limit"),
+        budget_left=number(item, "budget_left"),
+        settled=number(item, "settled"),
+        exposed=number(item, "exposed"),
+        concurrency=number(item, "concurrency_limit"),
+        version=number(item, "limits_version"),
+        open={name: _entry(bytes(value["B"])) for name, value in item["open"]["M"].items()},
+        blocked=frozenset(item["blocked"]["SS"]) if "blocked" in item else frozenset(),
+        sweep_at=number(item, "sweep_at") if "sweep_at" in item else None,
+    )
+
+
+def decision_of(item: Item) -> Decision:
+    return Decision(
+        outcome=item["outcome"]["S"],
+        reason=item["reason"]["S"],
+        reserved=number(item, "reserved"),
+        cost=number(item, "cost_nano_usd"),
+        margin=number(item, "margin_nano_usd"),
+        charge=number(item, "charge_nano_usd"),
+        overrun=number(item, "overrun_nano_usd"),
+        exposure=number(item, "exposure_nano_usd"),
+        windows=frozenset(value["S"] for value in item["windows"]["L"]),
+        book=item["book"]["S"],
+    )
+
+
+def _entry(packed: bytes) -> Entry:
+    flags, amount, expires_at = struct.unpack(">BQI", packed[:13])
+    return Entry(amount, expires_at, packed[13:].decode(), flags & 1)

@@ -1,0 +1,65 @@
+"""The judge: what clients and operators are told must be true at the moment they are told it."""
+
+from jatevo.application.reservations import Reservation
+from jatevo.domain.accounts import Caller
+from jatevo.domain.calendar import utc_day
+from jatevo.domain.ids import reserved_at_ms
+from jatevo.domain.ledger import LedgerEntry
+from jatevo.domain.refusals import QuotaFacts, Refusal
+from jatevo_testing.simulation.auditor import Auditor
+from jatevo_testing.simulation.images import Image
+from jatevo_testing.simulation.processes import Process
+from jatevo_testing.simulation.registered import Registered
+from jatevo_testing.simulation.wire import CURRENT
+
+_REMEMBERED_AFTER = 8
+_REMEMBERED_MS = 1000
+
+
+class Judge:
+    """Judges for one auditor."""
+
+    def __init__(self, auditor: Auditor, registered: Registered) -> None:
+        self._auditor = auditor
+        self._registered = registered
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """A key was not let in at all."""
+        assert refusal.code == "key_disabled"
+        assert self._registered.anything_was_disabled, "a key was turned away though nothing was ever disabled"
+        self._auditor.reached["turned away"] += 1
+
+    def refused(self, refusal: Refusal, caller: Caller, process: Process) -> None:
+        """A refusal names the bound that truly refused: as the store said just now, or within the last second."""
+        quota = refusal.quota
+        assert quota is not None
+        amount, ref = quota.projected_nano_usd, caller.key.ref
+        own = self._auditor.refusal.get(CURRENT.get().name)
+        if own is not None and own[0].amount == amount and _tells(refusal, quota, own[1], ref):
+            self._auditor.reached["refusal from the store"] += 1
+            return
+        images = self._auditor.remembered_by(process.name, _REMEMBERED_AFTER, _REMEMBERED_MS)
+        assert any(_tells(refusal, quota, image, ref) for image in images), f"{refusal} is not true, and never was"
+        self._auditor.reached["refusal from memory"] += 1
+
+    def accepted(self, reservation: Reservation, *, long_capped: bool) -> None:
+        """An accepted request holds in every window that binds it, of the day it was made."""
+        windows = {f"{key.owner}#{key.period}" for key, _ in reservation.holds}
+        assert {key.period for key, _ in reservation.holds} == {utc_day(reserved_at_ms(reservation.id) // 1000)}
+        for name in windows:
+            assert reservation.id in self._auditor.windows[name].held_once, "accepted without a hold"
+        assert self._auditor.attempted[reservation.id] == windows
+        assert len(windows) == 2 or not long_capped, "a cap set long ago does not bind"
+        self._auditor.reached[f"accepted in {len(windows)}"] += 1
+
+    def settled(self, reservation: Reservation, entry: LedgerEntry) -> None:
+        """A handler is told the decision that stands."""
+        decision = self._auditor.decisions[reservation.id]
+        assert (entry.outcome, entry.figures.charge_nano_usd) == (decision.outcome, decision.charge)
+        assert entry.figures.charge_nano_usd <= reservation.terms.reserved_nano_usd
+
+
+def _tells(refusal: Refusal, quota: QuotaFacts, image: Image, key_ref: str) -> bool:
+    told = (quota.requests_limit, quota.requests_left, quota.budget_limit_nano_usd, quota.budget_left_nano_usd)
+    stored = (image.requests_limit, image.requests_left, image.budget_limit, image.budget_left)
+    return told == stored and refusal.code == image.code_for(quota.projected_nano_usd, key_ref)

@@ -1,0 +1,120 @@
+"""The processes of a simulation: the product's own objects, wired over the wire, each process with its own clock."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from pynamodb.exceptions import PynamoDBException
+
+from jatevo.adapters.dynamodb import registry as registry_module
+from jatevo.adapters.dynamodb.client import ClientOptions
+from jatevo.adapters.dynamodb.directory import DynamoDirectory
+from jatevo.adapters.dynamodb.ledger import DynamoLedger
+from jatevo.adapters.dynamodb.models import Tables
+from jatevo.adapters.dynamodb.registry import DynamoRegistry
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.adapters.dynamodb.windows import DynamoWindows
+from jatevo.application.access import Access
+from jatevo.application.administration.accounts import Accounts
+from jatevo.application.administration.keys import Keys
+from jatevo.application.limits import LimitChanges
+from jatevo.application.refusal_memory import RefusalMemory
+from jatevo.application.reservations import Policy, Reservations
+from jatevo.application.sweeper import Sweeper
+from jatevo_local.engine import REGION
+from jatevo_testing.clocks import ManualClock, SeededRandomness
+from jatevo_testing.simulation.registered import Registered
+from jatevo_testing.simulation.wire import REGISTRY, Wire, WiredClient
+from jatevo_testing.tables import fresh_tables, plain_client
+
+KEEP_MS = 10_000
+
+
+class SkewedClock:
+    """A process's own clock: a little off."""
+
+    def __init__(self, true: ManualClock, skew_ms: int) -> None:
+        self._true = true
+        self._skew_ms = skew_ms
+
+    def now_ms(self) -> int:
+        return self._true.now_ms() + self._skew_ms
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: it may serve requests, sweep and carry out operators' changes."""
+
+    name: str
+    clock: SkewedClock
+    access: Access
+    reservations: Reservations
+    sweeper: Sweeper
+    accounts: Accounts
+    keys: Keys
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A real engine with tables, and blocking clients of it."""
+
+    endpoint_url: str
+    names: TableNames
+    calls: Any
+    """Sends what goes over the wire, once each."""
+    tables: Tables
+
+
+@contextmanager
+def connected(endpoint_url: str) -> Iterator[Engine]:
+    """Connect to an engine, with fresh tables."""
+    with fresh_tables(endpoint_url) as names, closing(plain_client(endpoint_url)) as calls:
+        yield Engine(endpoint_url, names, calls, Tables.connect(ClientOptions(REGION, endpoint_url), names))
+
+
+def process(name: str, engine: Engine, client: WiredClient, clock: SkewedClock, policy: Policy, seed: int) -> Process:
+    """Wire one process as the gateway is wired."""
+    windows, ledger = DynamoWindows(client, engine.names), DynamoLedger(client, engine.names)
+    directory = DynamoDirectory(client, engine.names, clock, keep_ms=KEEP_MS)
+    chance = SeededRandomness(seed)
+    registry, limits = DynamoRegistry(engine.tables), LimitChanges(windows, clock)
+    return Process(
+        name,
+        clock,
+        Access(directory, clock),
+        Reservations(windows, ledger, directory, clock, chance, policy, RefusalMemory()),
+        Sweeper(windows, ledger, clock, exposure_cap_bps=policy.exposure_cap_bps),
+        Accounts(registry, limits, clock, chance, forget=directory.forget),
+        Keys(registry, limits, clock, chance, forget=directory.forget),
+    )
+
+
+@contextmanager
+def registry_on(wire: Wire, registered: Callable[[], Registered]) -> Iterator[None]:
+    """Let the registry's blocking calls go over the wire too, instead of through threads."""
+
+    async def over_the_wire[T](call: Callable[[], T]) -> T:
+
+        def send() -> T:
+            try:
+                return call()
+            except PynamoDBException as error:
+                raise registry_module._sorted(error) from error
+            finally:
+                registered().looked()
+
+        result: T = await wire.post(REGISTRY, send)
+        return result
+
+    with mock.patch.object(registry_module, "_in_thread", over_the_wire):
+        yield
+
+
+def skews(chance: random.Random) -> int:
+    """Most clocks are a little off; some so much that a sweeper expires what is still served."""
+    return chance.choice(
+        [0, 0, chance.randint(-900, 900), chance.randint(-3000, 3000), chance.randint(-40_000, 40_000)]
+    )

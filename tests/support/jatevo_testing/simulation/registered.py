@@ -1,0 +1,123 @@
+"""
+What operators have said, and since when it must hold: limits by version, keys disabled, accounts stopped.
+
+`looked` is called after every write of the registry, so that each version's limits are known; `promised` when a change
+has been confirmed to the operator: from then on no window may be behind it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo_testing.simulation.images import EVERY_KEY, Image, number
+
+UNLIMITED = (10**12, 10**18, 10**12)
+
+
+class Registered:
+    """The registered state of one account and its keys, read past everything."""
+
+    def __init__(
+        self, dynamodb: Any, names: TableNames, account_id: str, digests: list[str], now_ms: Callable[[], int]
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._names = names
+        self._account_id = account_id
+        self._digests = digests
+        self._now_ms = now_ms
+        self._limits: dict[tuple[str, int], tuple[int, int, int]] = {}
+        self._stopped_by: dict[tuple[str, int], bool] = {}
+        self._latest: dict[str, int] = {}
+        self._promised: dict[str, int] = defaultdict(int)
+        self._revoked: set[str] = set()
+        self._enabled = True
+        self._stopped = False
+        self.anything_was_disabled = False
+        self._capped_since_ms: dict[str, int] = {}
+        self._disabled_keys: set[str] = set()
+        self.under_way = 0
+        """Changes begun and not ended."""
+        self.unfinished = False
+        """A change was broken off: what it promised is open."""
+        self.looked()
+
+    def looked(self) -> None:
+        """Read what is registered now."""
+        item = self._get(self._names.accounts, {"account_id": {"S": self._account_id}})
+        limits = (
+            number(item, "requests_per_day"),
+            number(item, "budget_nano_usd_per_day"),
+            number(item, "concurrency"),
+        )
+        self._remember(self._account_id, number(item, "version", 1), limits)
+        self._enabled = item["enabled"]["BOOL"]
+        self._stopped_by[self._account_id, number(item, "version", 1)] = not self._enabled
+        if self._enabled:
+            self._stopped = False
+        self._revoked = set(item.get("revoked", {"M": {}})["M"])
+        self.anything_was_disabled |= bool(self._revoked) or not self._enabled
+        for digest in self._digests:
+            key = self._get(self._names.keys, {"digest": {"S": digest}})
+            caps = (
+                number(key, "cap_requests_per_day", UNLIMITED[0]),
+                number(key, "cap_budget_nano_usd_per_day", UNLIMITED[1]),
+                number(key, "cap_concurrency", UNLIMITED[2]),
+            )
+            self._remember(f"{self._account_id}/{key['key_id']['S']}", number(key, "caps_version", 1), caps)
+            if caps == UNLIMITED:
+                self._capped_since_ms.pop(key["key_id"]["S"], None)
+            else:
+                self._capped_since_ms.setdefault(key["key_id"]["S"], self._now_ms())
+
+    def capped_for(self, key_id: str, ms: int) -> bool:
+        """Whether a key has had caps of its own for so long."""
+        return key_id in self._capped_since_ms and self._now_ms() - self._capped_since_ms[key_id] > ms
+
+    def owns(self, name: str) -> bool:
+        """Whether a window or book is the account's: a sweeper may come across others."""
+        return name.partition("#")[0].partition("/")[0] == self._account_id
+
+    def promised(self, owner: str, version: int) -> None:
+        """An operator was told that this version of an account or key is in force."""
+        self._promised[owner] = max(self._promised[owner], version)
+        if owner == self._account_id and version == self._latest[owner]:
+            self._stopped = not self._enabled
+            self.unfinished = False
+
+    def promised_disabled(self, key_ref: str) -> None:
+        """An operator was told that this key is disabled."""
+        self._disabled_keys.add(key_ref)
+
+    def check_opened(self, name: str, image: Image) -> None:
+        owner = name.partition("#")[0]
+        assert image.version == self._latest[owner], f"{name} was opened with limits that are no longer in force"
+        assert image.limits == self._limits[owner, image.version]
+        if owner == self._account_id:
+            assert image.blocked >= self._revoked, "a window was opened without a key that is disabled"
+            assert (EVERY_KEY in image.blocked) == (not self._enabled)
+
+    def check_adjusted(self, name: str, image: Image) -> None:
+        owner = name.partition("#")[0]
+        assert image.limits == self._limits[owner, image.version], "a window was moved to limits nobody has set"
+        stopped = self._stopped_by.get((owner, image.version), False)
+        assert (EVERY_KEY in image.blocked) == stopped, "a window and its account's version differ in who may ask"
+
+    def check_taken(self, name: str, image: Image, key_ref: str) -> None:
+        owner = name.partition("#")[0]
+        assert image.version >= self._promised[owner], f"{name} is behind a change that was confirmed"
+        if owner == self._account_id:
+            assert key_ref not in self._disabled_keys, "a key was used after its disabling was confirmed"
+            assert not self._stopped, "an account was used after its disabling was confirmed"
+
+    def check_block(self, key_ref: str, blocked: frozenset[str]) -> None:
+        truly = key_ref in self._revoked or not self._enabled
+        assert truly or self.under_way or self.unfinished, f"{key_ref} is blocked by {set(blocked)} for no reason"
+
+    def _remember(self, owner: str, version: int, limits: tuple[int, int, int]) -> None:
+        assert self._limits.setdefault((owner, version), limits) == limits, "one version, two sets of limits"
+        assert version >= self._latest.get(owner, 0)
+        self._latest[owner] = version
+
+    def _get(self, table: str, key: dict[str, dict[str, str]]) -> Any:
+        return self._dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]

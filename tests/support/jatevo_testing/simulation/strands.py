@@ -1,0 +1,206 @@
+"""The strands of work a simulation is made of: requests, operators' changes, sweeps, and who is served."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from jatevo.application.administration.accounts import AccountChange
+from jatevo.application.administration.keys import KeyChange
+from jatevo.application.administration.problems import AdministrationError
+from jatevo.application.ports import StoreError
+from jatevo.application.reservations import Reservation, Wanted
+from jatevo.domain import api_keys, ids, settlement
+from jatevo.domain.accounts import Account, ApiKey, Caller
+from jatevo.domain.catalogue import InputEstimate, Model
+from jatevo.domain.ledger import Reason, Timings
+from jatevo.domain.pricing import Price, Rates
+from jatevo.domain.projection import Ask, InputSize
+from jatevo.domain.refusals import Refusal
+from jatevo.domain.settlement import Verdict
+from jatevo.domain.tokens import TokenUsage, UsageSource
+from jatevo.domain.windows import Limits
+from jatevo_testing.simulation.auditor import Auditor
+from jatevo_testing.simulation.judge import Judge
+from jatevo_testing.simulation.processes import KEEP_MS, Engine, Process
+from jatevo_testing.simulation.registered import Registered
+from jatevo_testing.tables import put_account, put_key
+
+RATE = 10**6
+"""A token costs a nano-dollar: small numbers are easy to read."""
+MODEL = Model(
+    id="m",
+    context_window=200,
+    max_output_tokens=100,
+    default_output_tokens=50,
+    price=Price(Rates(input=RATE, output=RATE, cache_read=RATE, cache_creation=RATE, reasoning=RATE)),
+    routes=(),
+    estimate=InputEstimate(per_request=4, per_message=1),
+)
+_BUDGETS = (60, 150, 400, 1000)
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account with three keys: a plain one, a capped one, and one that comes and goes."""
+
+    account: Account
+    keys: tuple[ApiKey, ...]
+    secrets: tuple[str, ...]
+
+
+def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
+    """Register the customer of a seed."""
+    limits = Limits(chance.choice([2, 5, 12, 40]), chance.choice(_BUDGETS), chance.choice([1, 2, 4, 64]))
+    margin = chance.choice([None, 0, 250])
+    account = Account(f"acct_{seed}x{chance.getrandbits(40):x}", "test", limits, margin_bps=margin)
+    put_account(engine.calls, engine.names, account)
+    secrets = tuple(api_keys.compose(chance.randbytes(api_keys.SECRET_BYTES)) for _ in range(3))
+    caps = (None, Limits(chance.choice([1, 3, 8]), chance.choice(_BUDGETS), chance.choice([1, 2, 64])), None)
+    keys = tuple(
+        ApiKey(
+            id=ids.key_id(chance.getrandbits(50)),
+            digest=api_keys.digest(secret),
+            account_id=account.id,
+            name="test",
+            prefix=api_keys.shown_prefix(secret),
+            caps=cap,
+        )
+        for secret, cap in zip(secrets, caps, strict=True)
+    )
+    for key in keys:
+        put_key(engine.calls, engine.names, key)
+    return Customer(account, keys, secrets)
+
+
+class Strands:
+    """Makes strands of work, each with its own random choices."""
+
+    def __init__(
+        self,
+        customer: Customer,
+        auditor: Auditor,
+        registered: Registered,
+        chance: random.Random,
+        *,
+        faults_are_made: bool,
+    ) -> None:
+        self._customer = customer
+        self._auditor = auditor
+        self._registered = registered
+        self._chance = chance
+        self._faults_are_made = faults_are_made
+        self._judge = Judge(auditor, registered)
+
+    async def request(self, process: Process) -> None:
+        """One request, from its key to its settlement, as the gateway does it."""
+        reached = self._auditor.reached
+        try:
+            place = self._chance.choice([0, 0, 0, 1, 1, 2])
+            long_capped = self._registered.capped_for(self._customer.keys[place].id, KEEP_MS)
+            caller = await process.access.authenticate(self._customer.secrets[place])
+            if isinstance(caller, Refusal):
+                self._judge.turned_away(caller)
+                return
+            result = await process.reservations.reserve(self._wanted(caller), self._tokenizer())
+        except StoreError:
+            assert self._faults_are_made, "the store worked, and yet a request was not served"
+            reached["not served: the store failed"] += 1
+            return
+        if isinstance(result, Refusal):
+            self._judge.refused(result, caller, process)
+            return
+        self._judge.accepted(result, long_capped=long_capped)
+        await asyncio.sleep(self._chance.choice([0, 0.3, 2, 20, 70, 100]))
+        try:
+            entry = await process.reservations.settle(result, self._verdict(process, result), Timings())
+        except StoreError:
+            reached["not decided in time"] += 1
+            return
+        self._judge.settled(result, entry)
+
+    async def sweep(self, process: Process, *, full: bool = False) -> None:
+        try:
+            report = await process.sweeper.run(full=full)
+        except StoreError:
+            return
+        self._auditor.reached["swept"] += report.windows
+
+    def change(self, process: Process) -> tuple[str, Coroutine[Any, Any, None]]:
+        """One operator's change, by name."""
+        account, key = self._customer.account, self._chance.choice(self._customer.keys)
+        pick = self._chance.choice
+        requests, budget, slots = pick([0, 2, 5, 20]), pick([*_BUDGETS, 0]), pick([1, 2, 5, 64])
+        limits = AccountChange(requests_per_day=requests, budget_nano_usd_per_day=budget, concurrency=slots)
+        caps = KeyChange(
+            requests_per_day=pick([1, 4, 10, None]), budget_nano_usd_per_day=pick([*_BUDGETS, None]), concurrency=None
+        )
+        uncapped = KeyChange(requests_per_day=None, budget_nano_usd_per_day=None, concurrency=None)
+        name, work = pick(
+            [
+                (f"limits {requests} {budget} {slots}", lambda: self._change_account(process, account.id, limits)),
+                (f"limits {requests} {budget} {slots}", lambda: self._change_account(process, account.id, limits)),
+                ("stop", lambda: self._change_account(process, account.id, AccountChange(enabled=False))),
+                ("start", lambda: self._change_account(process, account.id, AccountChange(enabled=True))),
+                ("start", lambda: self._change_account(process, account.id, AccountChange(enabled=True))),
+                (f"caps of {key.ref}", lambda: self._change_key(process, key.id, caps)),
+                (f"no caps of {key.ref}", lambda: self._change_key(process, key.id, uncapped)),
+                ("disable a key", lambda: self._disable(process, self._customer.keys[2].id)),
+            ]
+        )
+        return name, self._operate(work)
+
+    async def _operate(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._registered.under_way += 1
+        done = False
+        try:
+            await work()
+            done = True
+        except (StoreError, AdministrationError):
+            self._auditor.reached["change not confirmed"] += 1
+        finally:
+            self._registered.under_way -= 1
+            self._registered.unfinished |= not done
+
+    async def _change_account(self, process: Process, account_id: str, change: AccountChange) -> None:
+        account = await process.accounts.change(account_id, change)
+        self._registered.promised(account.id, account.version)
+        self._auditor.reached["account changed"] += 1
+
+    async def _change_key(self, process: Process, key_id: str, change: KeyChange) -> None:
+        key = await process.keys.change(key_id, change)
+        self._registered.promised(f"{key.account_id}/{key.id}", key.caps_version)
+        self._auditor.reached["caps changed" if key.caps else "caps removed"] += 1
+
+    async def _disable(self, process: Process, key_id: str) -> None:
+        key = await process.keys.disable(key_id)
+        self._registered.promised_disabled(key.ref)
+        self._auditor.reached["key disabled"] += 1
+
+    def _wanted(self, caller: Caller) -> Wanted:
+        cap = self._chance.choice([None, 0, 1, 10, 40, 90])
+        size = InputSize(ascii_bytes=self._chance.choice([0, 10, 60, 100]), messages=1)
+        return Wanted(caller, MODEL, 1, Ask(size=size, output_cap=cap, choices=self._chance.choice([1, 1, 2])))
+
+    def _tokenizer(self) -> Callable[[], Coroutine[Any, Any, int | None]] | None:
+        counted = self._chance.choice([None, 3, 30])
+
+        async def count_tokens() -> int | None:
+            await asyncio.sleep(0.1)
+            return counted
+
+        return count_tokens if self._chance.random() < 0.3 else None
+
+    def _verdict(self, process: Process, reservation: Reservation) -> Verdict:
+        """Any way a request can go, a lying upstream included."""
+        kind = self._chance.choice(["answered", "answered", "answered", "error", "refused", "silence"])
+        if kind == "error":
+            return settlement.counted_free(Reason.CLIENT_ERROR)
+        if kind == "refused":
+            return settlement.released(Reason.UPSTREAM_REFUSED)
+        if kind == "silence":
+            return process.reservations.unanswered(reservation, Reason.NO_ANSWER)
+        usage = TokenUsage(self._chance.choice([1, 5, 30, 500]), self._chance.choice([0, 1, 10, 300]))
+        reason = self._chance.choice([Reason.ANSWERED, Reason.CLIENT_LEFT, Reason.UPSTREAM_BROKE])
+        return settlement.charged_for_usage(reservation.terms, reason, usage, UsageSource.REPORTED)

@@ -1,0 +1,231 @@
+"""
+The wire between handlers and the engine: every call stops here until it is delivered, and may suffer on its way.
+
+Faults are raised as botocore raises them, so that the product's own sorting of errors is part of what is tested.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused, _send
+from jatevo.application.ports import OutcomeUnknown
+
+REGISTRY = "registry"
+_WRITES = frozenset({"update_item", "put_item", "transact_write_items", REGISTRY})
+
+
+class Fault(StrEnum):
+    """What may happen to a call."""
+
+    NONE = "delivered"
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    CONFLICT = "transaction conflict"
+    LOST_BEFORE = "lost before it was applied"
+    LOST_AFTER = "applied, its answer lost"
+    LATE = "no answer, applied later"
+    TWICE = "applied twice"
+    ECHO = "applied, and once more later"
+
+
+_ANY_CALL = (Fault.THROTTLED, Fault.UNREACHABLE, Fault.LOST_BEFORE)
+_WRITE = (*_ANY_CALL, Fault.CONFLICT, Fault.LOST_AFTER, Fault.LATE)
+_REPEATABLE = (*_WRITE, Fault.TWICE, Fault.ECHO)
+
+
+@dataclass
+class Handler:
+    """One strand of work in one process: a request, an operator's change, a sweep."""
+
+    name: str
+    process: str
+    dead: bool = False
+    unknown: list[str] = field(default_factory=list)
+    """Reservation ids whose attempt got no answer."""
+
+
+CURRENT: ContextVar[Handler] = ContextVar("handler")
+
+
+@dataclass
+class Call:
+    """A request to the engine, under way. `arguments` are None for calls that do not go through `DynamoClient`."""
+
+    handler: Handler
+    operation: str
+    once: bool
+    arguments: Mapping[str, Any] | None
+    send: Callable[[], Any]
+    answer: asyncio.Future[Any]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        if self.operation not in _WRITES:
+            return _ANY_CALL
+        return _WRITE if self.once else _REPEATABLE
+
+    def __str__(self) -> str:
+        arguments = self.arguments or {}
+        key = " ".join(str(value) for part in arguments.get("Key", {}).values() for value in part.values())
+        return f"{self.handler.name}: {self.operation} {key} {arguments.get('UpdateExpression', '')[:60]}"
+
+
+class Wire:
+    """Calls that wait for delivery, and writes that will land although nobody waits for them any more."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Call] = []
+        self.late: list[Call] = []
+
+    async def post(
+        self, operation: str, send: Callable[[], Any], *, once: bool = False, arguments: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Wait until the call is delivered, and return or raise what became of it."""
+        handler = CURRENT.get()
+        if handler.dead:
+            raise asyncio.CancelledError
+        answer = asyncio.get_running_loop().create_future()
+        self.waiting.append(Call(handler, operation, once, arguments, send, answer))
+        return await answer
+
+    def deliver(self, call: Call, fault: Fault) -> None:
+        """Let `fault` happen to a call, and answer it."""
+        self.waiting.remove(call)
+        try:
+            answer = self._suffer(call, fault)
+        except Exception as error:
+            if isinstance(error, AssertionError):
+                raise
+            if not call.answer.done():
+                call.answer.set_exception(error)
+        else:
+            if not call.answer.done():
+                call.answer.set_result(answer)
+
+    def land(self, call: Call) -> None:
+        """Apply a write whose sender has long stopped waiting."""
+        self.late.remove(call)
+        _quietly(call)
+
+    def drop(self, handler: Handler, *, sent: Callable[[], bool]) -> None:
+        """Forget a killed handler's calls; one that was `sent` still lands."""
+        for call in [call for call in self.waiting if call.handler is handler]:
+            self.waiting.remove(call)
+            if call.operation in _WRITES and sent():
+                self.late.append(call)
+
+    def _suffer(self, call: Call, fault: Fault) -> Any:
+        if fault in (Fault.NONE, Fault.ECHO):
+            if fault is Fault.ECHO:
+                self.late.append(call)
+            return call.send()
+        if fault is Fault.TWICE:
+            _quietly(call)
+            return call.send()
+        if fault is Fault.LOST_AFTER:
+            _quietly(call)
+        if fault is Fault.LATE:
+            self.late.append(call)
+        return _send(_raising(_error(fault, call.operation)), {})
+
+
+def _quietly(call: Call) -> None:
+    try:
+        call.send()
+    except AssertionError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - nobody gets this answer
+        pass
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def method(**_: Any) -> Any:
+        raise error
+
+    return method
+
+
+def _error(fault: Fault, operation: str) -> Exception:
+    if fault is Fault.UNREACHABLE:
+        return EndpointConnectionError(endpoint_url="http://engine")
+    if fault is Fault.THROTTLED:
+        return _refusal("ProvisionedThroughputExceededException", operation)
+    if fault is Fault.CONFLICT and operation == "transact_write_items":
+        return _refusal("TransactionCanceledException", operation, [{"Code": "TransactionConflict"}, {"Code": "None"}])
+    if fault is Fault.CONFLICT:
+        return _refusal("TransactionConflictException", operation)
+    return ReadTimeoutError(endpoint_url="http://engine")
+
+
+def _refusal(code: str, operation: str, reasons: list[dict[str, str]] | None = None) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(response | ({"CancellationReasons": reasons} if reasons else {}), operation)
+
+
+class Listener:
+    """What wants to know of calls: when they are made, and in which order the engine took them."""
+
+    def asked(self, handler: Handler, operation: str, arguments: Mapping[str, Any], *, once: bool) -> None: ...
+
+    def unanswered(self, handler: Handler, arguments: Mapping[str, Any], *, once: bool) -> None: ...
+
+    def told(self, handler: Handler, arguments: Mapping[str, Any], item: Any) -> None: ...
+
+    def applied(self, operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None: ...
+
+    def refused(self, handler: Handler, operation: str, arguments: Mapping[str, Any], item: Any) -> None: ...
+
+
+class WiredClient(DynamoClient):
+    """A `DynamoClient` over the wire. Every write of a window brings back its image, for the listener to check."""
+
+    def __init__(self, wire: Wire, engine: Any, windows_table: str, listener: Listener) -> None:
+        # The parent's own clients and threads are not made: everything goes over the wire.
+        self._wire = wire
+        self._engine = engine
+        self._windows_table = windows_table
+        self._listener = listener
+
+    async def once(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        return await self._post(operation, arguments, once=True)
+
+    async def retried(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        return await self._post(operation, arguments, once=False)
+
+    async def _post(self, operation: str, arguments: dict[str, Any], *, once: bool) -> Mapping[str, Any]:
+        handler = CURRENT.get()
+        self._listener.asked(handler, operation, arguments, once=once)
+        if operation == "update_item" and arguments["TableName"] == self._windows_table:
+            arguments = {**arguments, "ReturnValues": "ALL_NEW"}
+
+        def send() -> Mapping[str, Any]:
+            return self._sent(handler, operation, arguments)
+
+        try:
+            answer: Mapping[str, Any] = await self._wire.post(operation, send, once=once, arguments=arguments)
+        except OutcomeUnknown:
+            self._listener.unanswered(handler, arguments, once=once)
+            raise
+        except ConditionRefused as refused:
+            self._listener.told(handler, arguments, refused.item)
+            raise
+        return answer
+
+    def _sent(self, handler: Handler, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            answer = _send(getattr(self._engine, operation), arguments)
+        except ConditionRefused as refused:
+            self._listener.refused(handler, operation, arguments, refused.item)
+            raise
+        except TransactionRefused as refused:
+            self._listener.refused(handler, operation, arguments, refused.reasons)
+            raise
+        if operation in _WRITES:
+            self._listener.applied(operation, arguments, answer)
+        return answer
