@@ -4,6 +4,7 @@ import dataclasses
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -16,6 +17,7 @@ from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS
 from jatevo_local.engine import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
 
+@cache
 def session() -> Any:
     """Return a boto3 session with AWS's documented example credentials."""
     return boto3.session.Session(
