@@ -15,7 +15,8 @@ from jatevo.adapters.dynamodb.directory import DynamoDirectory
 from jatevo.adapters.dynamodb.ledger import DynamoLedger
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.dynamodb.windows import DynamoWindows
-from jatevo.adapters.system import EnvironmentSecrets, SystemClock, SystemRandomness
+from jatevo.adapters.secrets import Secrets, SecretUnavailable
+from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
@@ -55,7 +56,9 @@ class Settings:
     window_retention_days: int = 90
     top_up_url: str = ""
     operator_token: str = ""
-    """Makes the first operator, and follows it when it changes."""
+    """Makes the first operator, and follows it when it changes; the token, or `ssm:` or `secret:` and where it is."""
+    cors_origin: str = ""
+    """The origin whose pages may read answers; empty for none. Read by the Lambda entry points."""
 
     @property
     def policy(self) -> Policy:
@@ -117,7 +120,7 @@ class Gateway:
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
         self.access = Access(self.directory, self.clock)
         self.counters = Counters(self.windows, self.clock)
-        self.secrets = EnvironmentSecrets(self.environment)
+        self.secrets = Secrets(self.environment, self.clock, settings.region)
 
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
@@ -133,7 +136,7 @@ class Gateway:
 
         registry = DynamoRegistry(Tables.connect(self.options, self.names))
         limits = LimitChanges(self.windows, self.clock)
-        first = _first_operator(self.settings.operator_token)
+        first = _first_operator(self._operator_token())
         forget = self.directory.forget
         return Administration(
             accounts=Accounts(registry, limits, self.clock, self.randomness, forget=forget),
@@ -143,6 +146,15 @@ class Gateway:
             books=Books(registry, self.windows, self.ledger, self.clock),
             sweeper=self.sweeper(),
         )
+
+    def _operator_token(self) -> str:
+        token = self.settings.operator_token
+        if not token.startswith(("ssm:", "secret:")):
+            return token
+        try:
+            return self.secrets(token) or ""
+        except SecretUnavailable as error:
+            raise SettingsError(f"JATEVO_OPERATOR_TOKEN: {error}") from None
 
     def _catalogue_variables(self) -> dict[str, str]:
         """Addresses a catalogue may name as `${JATEVO_LOCAL_…}`: only the local stack sets any."""

@@ -1,8 +1,7 @@
-"""The clock and the randomness of the machine, and secrets it was given through its environment."""
+"""The clock and the randomness of the machine."""
 
 import secrets
 import time
-from collections.abc import Mapping
 
 
 class SystemClock:
@@ -20,14 +19,3 @@ class SystemRandomness:
 
     def secret(self, count: int) -> bytes:
         return secrets.token_bytes(count)
-
-
-class EnvironmentSecrets:
-    """Looks up references of the form `env:NAME` in an environment that was handed over."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def __call__(self, reference: str) -> str | None:
-        kind, _, name = reference.partition(":")
-        return self._environment.get(name) if kind == "env" else None

@@ -7,12 +7,14 @@ are not followed; credentials come from outside and appear in no error text.
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from jatevo.adapters.secrets import SecretUnavailable
 from jatevo.application.ports import (
     Clock,
     UpstreamAnswer,
@@ -23,13 +25,15 @@ from jatevo.application.ports import (
     UpstreamUnreachable,
 )
 
+_log = logging.getLogger(__name__)
+
 _CONNECT_S = 5.0
 _TOKENIZE_S = 3.0
 _MOST_CONNECTIONS = 1000
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 type SecretLookup = Callable[[str], str | None]
-"""Returns the secret that a pool's `api_key` reference names."""
+"""Returns the secret that a pool's `api_key` reference names. Raises SecretUnavailable."""
 
 
 class HttpUpstream:
@@ -89,7 +93,7 @@ class HttpUpstream:
                 prompt = (await self._ask(base, "/apply-template", wanted, call))["prompt"]
                 question = {"content": prompt, "add_special": True, "parse_special": True}
                 return len((await self._ask(base, "/tokenize", question, call))["tokens"])
-        except (httpx.HTTPError, TimeoutError, KeyError, TypeError, ValueError):
+        except (httpx.HTTPError, UpstreamError, TimeoutError, KeyError, TypeError, ValueError):
             return None
 
     async def close(self) -> None:
@@ -105,10 +109,18 @@ class HttpUpstream:
 
     def _headers(self, call: UpstreamCall) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept-encoding": "identity", "x-request-id": call.request_id}
-        secret = None if call.pool.api_key is None else self._secret(call.pool.api_key)
-        if secret:
+        if secret := self._secret_of(call):
             headers["authorization"] = f"Bearer {secret}"
         return headers
+
+    def _secret_of(self, call: UpstreamCall) -> str | None:
+        if call.pool.api_key is None:
+            return None
+        try:
+            return self._secret(call.pool.api_key)
+        except SecretUnavailable as error:
+            _log.error("pool %s: %s", call.pool.id, error)
+            raise UpstreamUnreachable("no key") from None
 
 
 async def _read(response: httpx.Response, deadline: float) -> AsyncIterator[bytes]:

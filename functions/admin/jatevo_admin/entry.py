@@ -1,0 +1,10 @@
+"""
+What Lambda calls: the app behind Mangum, wired when this module is imported, so that the work is done while the
+environment starts. Only Lambda imports it; everything else takes `handler.create_app`.
+"""
+
+from mangum import Mangum
+
+from jatevo_admin.handler import create_app
+
+lambda_handler = Mangum(create_app(), lifespan="off")

@@ -1,0 +1,13 @@
+"""
+What Lambda calls: the app behind Mangum, wired when this module is imported, so that the work is done while the
+environment starts. Only Lambda imports it; everything else takes `handler.create_app`.
+"""
+
+from mangum import Mangum
+
+from jatevo.adapters.http.cors import Cors
+from jatevo.bootstrap import Gateway, settings_from
+from jatevo_site.handler import create_app
+
+_settings = settings_from()
+lambda_handler = Mangum(Cors(create_app(Gateway(_settings)), _settings.cors_origin), lifespan="off")
