@@ -1,0 +1,110 @@
+"""
+Gateways in processes of their own: the inference app behind uvicorn, wired as the functions wire it.
+
+The processes are forked from a server that has imported everything once, so that a dozen of them start in a second.
+None outlives the test run, however it ends.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
+from typing import TYPE_CHECKING, cast
+
+import uvicorn
+
+from jatevo.bootstrap import Gateway, Settings
+from jatevo_inference.handler import create_app
+from jatevo_local.engine import AWS_ENVIRONMENT
+from jatevo_local.ports import LOOPBACK, accepts_connections
+from jatevo_local.with_parent import bind_to
+from jatevo_testing.doom import Doom, Doomed
+from jatevo_testing.ports import free_ports
+from jatevo_testing.waiting import eventually
+
+if TYPE_CHECKING:
+    from jatevo.adapters.dynamodb.ledger import DynamoLedger
+    from jatevo.adapters.dynamodb.windows import DynamoWindows
+
+FORKS = multiprocessing.get_context("forkserver")
+# Whatever is installed and slow to import; modules on the tests' own path are not found there.
+FORKS.set_forkserver_preload(
+    [
+        "asyncio",
+        "boto3",
+        "botocore.retries.standard",
+        "httpx",
+        "jatevo.adapters.upstream.http",
+        "jatevo.application.inference",
+        "jatevo_inference.handler",
+        "uvicorn.lifespan.on",
+        "uvicorn.protocols.http.h11_impl",
+    ]
+)
+_GOODBYE_S = 10.0
+
+
+class GatewayProcess:
+    """One gateway, serving on `port` until it is stopped or kills itself."""
+
+    def __init__(self, port: int, settings: Settings, doom: Doom | None) -> None:
+        self.port = port
+        self._process: ForkServerProcess = FORKS.Process(target=serve, args=(port, settings, doom), daemon=True)
+        self._process.start()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def was_killed(self) -> bool:
+        return self._process.exitcode == -signal.SIGKILL
+
+    async def serves(self) -> bool:
+        assert self._process.is_alive(), "it did not start"
+        return accepts_connections(self.port)
+
+    def end(self) -> None:
+        """Ask it to settle what is under way, and end."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def bury(self) -> None:
+        """Wait until it has ended, but not for ever."""
+        self._process.join(_GOODBYE_S)
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+@asynccontextmanager
+async def gateways(settings: Settings, dooms: Sequence[Doom | None]) -> AsyncIterator[list[GatewayProcess]]:
+    """Run a gateway for each doom (None: it lives on), and end those that are left."""
+    running = [GatewayProcess(port, settings, doom) for port, doom in zip(free_ports(len(dooms)), dooms, strict=True)]
+    try:
+        for gateway in running:
+            await eventually(gateway.serves, within_s=30)
+        yield running
+    finally:
+        for gateway in running:
+            gateway.end()
+        for gateway in running:
+            gateway.bury()
+
+
+def serve(port: int, settings: Settings, doom: Doom | None) -> None:
+    """Serve a gateway: what its process does."""
+    bind_to(os.getppid())
+    os.environ |= AWS_ENVIRONMENT
+    gateway = Gateway(settings)
+    if doom is not None:
+        gateway.windows = cast("DynamoWindows", Doomed(gateway.windows, doom))
+        gateway.ledger = cast("DynamoLedger", Doomed(gateway.ledger, doom))
+    uvicorn.run(create_app(gateway), host=LOOPBACK, port=port, log_level="error", ws="none")
