@@ -4,7 +4,7 @@ DATA ?= .local
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench check format lock clean
+.PHONY: help setup run test build smoke services bench check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,17 +15,27 @@ setup: ## install everything into this folder (quick when nothing changed)
 run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
 	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA)
 
-test: setup ## run every test
+test: setup build ## run every test
 	$(BIN)/python -m pytest
+
+build: setup ## sam build: what `sam deploy` uploads, and its sizes (quick when nothing changed)
+	@scripts/build
+
+smoke: setup ## try a gateway as a client does: URL=https://… KEY=sk-clb-…
+	@JATEVO_KEY="$(KEY)" $(BIN)/python -m jatevo_cli.smoke "$(URL)"
+
+services: setup ## what `sam local start-api` needs around it: engine, model, .local/sam-env.json
+	@exec $(BIN)/python -m jatevo_local.services --data $(DATA)
 
 bench: setup ## what a request costs this gateway, against the bare upstream
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py
 
-check: setup ## format, lint, types, import rules, tests: what a change must pass
+check: setup build ## format, lint, types, import rules, tests: what a change must pass
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@scripts/sam validate --lint
 	$(BIN)/python -m pytest
 
 format: setup ## format the code and fix what can be fixed
@@ -36,4 +46,4 @@ lock: ## write the lock files anew from pyproject.toml and local/engines/package
 	@scripts/lock
 
 clean: ## remove what setup and the tools made; the local stack's data stays
-	rm -rf .venv .tools local/engines/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .aws-sam local/engines/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
