@@ -233,16 +233,17 @@ class Reservations:
             window=opened(keys[-1], wanted.caller.account.limits, wanted.caller.account.version),
             exposure_left_nano_usd=0,
         )
-        window = await self._hold_all(draft, now_ms)
-        if not isinstance(window, Window):
-            return window
-        await self._caught_up(window, wanted.caller)
+        taken = await self._hold_all(draft, now_ms)
+        if not isinstance(taken, list):
+            return taken
+        await self._mend(taken, wanted.caller)
+        window = taken[-1]
         cap = share_nano_usd(window.limits.budget_nano_usd, self._policy.exposure_cap_bps)
         return replace(draft, window=window, exposure_left_nano_usd=cap - window.exposed_nano_usd)
 
-    async def _hold_all(self, draft: Reservation, now_ms: int) -> Window | Refused | _Missing | None:
-        """Take the holds of an attempt in their order. Return the account's window once all are taken."""
-        window = draft.window
+    async def _hold_all(self, draft: Reservation, now_ms: int) -> list[Window] | Refused | _Missing | None:
+        """Take the holds of an attempt in their order. Return the windows, the account's last, once all are taken."""
+        taken: list[Window] = []
         for place, (key, hold) in enumerate(draft.holds):
             try:
                 result = await self._windows.reserve(key, draft.id, hold)
@@ -255,8 +256,16 @@ class Reservations:
                 await self._release_held(draft, held=place)
                 return _Missing(key.period) if result is None else result
             self._memory.saw(result, now_ms)
-            window = result
-        return window
+            taken.append(result)
+        return taken
+
+    async def _mend(self, taken: Sequence[Window], caller: Caller) -> None:
+        """Bring windows that took a hold up to date, where a crash left them behind. The hold stands either way."""
+        for window in taken:
+            try:
+                await self._caught_up(window, caller)
+            except StoreError:
+                _log.warning("the window %s %s stays behind for now", window.key.owner, window.key.period)
 
     async def _give_up(self, draft: Reservation, error: StoreError, *, held: int) -> None:
         """End an attempt that got no answer: decided `released` first, so that landing late changes nothing."""
