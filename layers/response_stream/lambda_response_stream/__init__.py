@@ -1,0 +1,5 @@
+"""
+A Lambda Runtime API loop that streams any ASGI app's responses, in place of the managed Python runtime's own.
+
+`runtime` is the life of an execution environment, `invocation` that of one request. See the README beside this package.
+"""
