@@ -1,0 +1,113 @@
+"""Tables, functions, schedules and logs as CloudFormation will make them."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from jatevo.adapters.dynamodb.schema import TableNames, definitions
+from jatevo.bootstrap import Settings, settings_from
+from jatevo_local import built
+
+DEFINITIONS = {table["TableName"]: table for table in definitions(TableNames.with_prefix("jatevo"))}
+WITH_TTL = {"jatevo-windows", "jatevo-ledger"}
+
+
+@pytest.fixture(scope="session")
+def tables(resources: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = of_type(resources, "AWS::DynamoDB::Table").values()
+    return {
+        table["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", "jatevo"): table for table in found
+    }
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def test_the_tables_are_those_that_the_code_expects(tables: dict[str, dict[str, Any]]) -> None:
+    assert set(tables) == set(DEFINITIONS)
+    for name, table in tables.items():
+        properties = {key: table["Properties"][key] for key in DEFINITIONS[name] if key != "TableName"}
+        assert properties == {key: value for key, value in DEFINITIONS[name].items() if key != "TableName"}
+
+
+def test_a_table_survives_its_stack_unless_its_creation_failed(tables: dict[str, dict[str, Any]]) -> None:
+    for table in tables.values():
+        assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert table["UpdateReplacePolicy"] == "Retain"
+        assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
+
+
+def test_tables_can_be_restored_to_any_moment_and_are_encrypted(tables: dict[str, dict[str, Any]]) -> None:
+    for table in tables.values():
+        assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}}
+
+
+def test_only_what_has_a_ttl_expires(tables: dict[str, dict[str, Any]]) -> None:
+    for name, table in tables.items():
+        expected = {"AttributeName": "ttl", "Enabled": True} if name in WITH_TTL else None
+        assert table["Properties"].get("TimeToLiveSpecification") == expected
+
+
+def test_every_setting_of_a_function_is_one_that_the_code_reads() -> None:
+    known = {f"JATEVO_{field.name.upper()}" for field in fields(Settings)}
+    for function in built.functions().values():
+        ours = {name for name in function.environment if name.startswith("JATEVO_")}
+        assert ours <= known
+        assert set(function.environment) - ours <= {"AWS_LAMBDA_EXEC_WRAPPER"}
+        settings_from(function.environment)
+
+
+def test_the_defaults_of_the_template_are_those_of_the_code() -> None:
+    deployed = settings_from(built.functions()["InferenceFunction"].environment)
+    differing = {field.name for field in fields(Settings) if getattr(deployed, field.name) != field.default}
+    assert differing == {"cors_origin"}
+
+
+def test_secrets_are_in_no_environment_but_as_references() -> None:
+    functions = built.functions()
+    assert functions["AdminFunction"].environment["JATEVO_OPERATOR_TOKEN"] == "ssm:/jatevo/operator-token"
+    assert not any("JATEVO_OPERATOR_TOKEN" in f.environment for n, f in functions.items() if n != "AdminFunction")
+
+
+def test_a_request_settles_before_lambda_kills_its_function(template: dict[str, Any]) -> None:
+    parameters = template["Parameters"]
+    longest = parameters["UpstreamDeadlineSeconds"]["MaxValue"] + parameters["ReservationGraceSeconds"]["MaxValue"]
+    assert longest < built.functions()["InferenceFunction"].timeout_s == 900
+
+
+def test_nothing_that_a_new_account_refuses_is_on_by_default(template: dict[str, Any]) -> None:
+    defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items()}
+    assert (defaults["ReservedConcurrency"], defaults["ProvisionedConcurrency"]) == (0, 0)
+    assert (defaults["SnapStart"], defaults["DeletionProtection"]) == ("off", "off")
+
+
+def test_functions_run_on_the_chosen_processor_with_logs_that_end(resources: dict[str, Any]) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    for group in groups.values():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    for function in of_type(resources, "AWS::Lambda::Function").values():
+        properties = function["Properties"]
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == [{"Ref": "Architecture"}]
+        assert properties["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+
+def test_the_streamed_function_starts_through_the_wrapper_that_its_layer_holds() -> None:
+    function = built.functions()["InferenceFunction"]
+    assert function.environment["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/response-stream"
+    wrapper = built.BUILD / "ResponseStreamLayer" / "response-stream"
+    assert wrapper.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_sweeper_runs_every_minute_and_what_fails_is_kept(resources: dict[str, Any]) -> None:
+    schedule = resources["ReservationSweeperFunctionEveryMinute"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert schedule["Name"] == {"Fn::Sub": "${AWS::StackName}-sweep"}
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2
+    letters = {"Fn::GetAtt": ["SweeperDeadLetters", "Arn"]}
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"] == letters
+    invoked = resources["ReservationSweeperFunctionEventInvokeConfig"]["Properties"]
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == letters
