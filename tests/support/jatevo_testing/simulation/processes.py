@@ -10,7 +10,7 @@ from unittest import mock
 from pynamodb.exceptions import PynamoDBException
 
 from jatevo.adapters.dynamodb import registry as registry_module
-from jatevo.adapters.dynamodb.client import ClientOptions
+from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
 from jatevo.adapters.dynamodb.directory import DynamoDirectory
 from jatevo.adapters.dynamodb.ledger import DynamoLedger
 from jatevo.adapters.dynamodb.models import Tables
@@ -27,7 +27,7 @@ from jatevo.application.sweeper import Sweeper
 from jatevo_local.engine import REGION
 from jatevo_testing.clocks import ManualClock, SeededRandomness
 from jatevo_testing.simulation.registered import Registered
-from jatevo_testing.simulation.wire import REGISTRY, Wire, WiredClient
+from jatevo_testing.simulation.wire import REGISTRY, Wire
 from jatevo_testing.tables import fresh_tables, plain_client
 
 KEEP_MS = 10_000
@@ -75,7 +75,7 @@ def connected(endpoint_url: str) -> Iterator[Engine]:
         yield Engine(endpoint_url, names, calls, Tables.connect(ClientOptions(REGION, endpoint_url), names))
 
 
-def process(name: str, engine: Engine, client: WiredClient, clock: SkewedClock, policy: Policy, seed: int) -> Process:
+def process(name: str, engine: Engine, client: DynamoClient, clock: SkewedClock, policy: Policy, seed: int) -> Process:
     """Wire one process as the gateway is wired."""
     windows, ledger = DynamoWindows(client, engine.names), DynamoLedger(client, engine.names)
     directory = DynamoDirectory(client, engine.names, clock, keep_ms=KEEP_MS)

@@ -1,0 +1,71 @@
+"""A client whose request is cancelled, at any moment of settling, cannot stop the settling."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from jatevo_testing.upstream import ScriptedUpstream, answering, usage
+from jatevo_testing.world import World
+
+from jatevo.domain.windows import unbalanced_nano_usd
+
+CHARGE = 10 * 1_000 + 20 * 2_000
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("moment", ["decide", "settle"])
+async def test_a_client_cancelled_while_settling_is_charged_once_and_nothing_stays_held(
+    world: World, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, moment: str, *, stream: bool
+) -> None:
+    upstream.script = answering("hello there", usage(10, 20))
+    customer = world.customer(margin_bps=0)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    store = world.gateway.ledger if moment == "decide" else world.gateway.windows
+    whole = getattr(store, moment)
+
+    async def held_up(*arguments: Any, **more: Any) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await whole(*arguments, **more)
+
+    monkeypatch.setattr(store, moment, held_up)
+    client = asyncio.create_task(world.chat(customer, max_tokens=100, stream=stream))
+    await reached.wait()
+    client.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await client
+    go_on.set()
+    await world.app.drain()
+
+    [entry] = await world.ledger(customer)
+    assert entry.figures.charge_nano_usd == CHARGE
+    window = await world.window(customer)
+    assert not window.open
+    assert (window.settled_nano_usd, window.requests_left) == (CHARGE, 10)
+    assert unbalanced_nano_usd(window) == 0
+
+
+async def test_a_client_cancelled_before_the_upstream_answers_leaves_nothing_held(
+    world: World, upstream: ScriptedUpstream
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    whole = answering("hello there", usage(10, 20))
+
+    async def slow(request: Any, connection: Any) -> None:
+        asked.set()
+        await go_on.wait()
+        await whole(request, connection)
+
+    upstream.script = slow
+    customer = world.customer(margin_bps=0)
+    client = asyncio.create_task(world.chat(customer, max_tokens=100))
+    await asked.wait()
+    client.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await client
+    go_on.set()
+    await world.app.drain()
+
+    [entry] = await world.ledger(customer)
+    assert entry.figures.charge_nano_usd == CHARGE
+    assert not (await world.window(customer)).open

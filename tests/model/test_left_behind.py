@@ -1,0 +1,206 @@
+"""What handlers leave behind is ended once, paid for within bounds, and found again whatever got lost."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+import pytest
+from jatevo_testing.clocks import ManualClock
+from jatevo_testing.simulation.processes import Engine, Process, SkewedClock, connected, process
+from jatevo_testing.simulation.strands import MODEL
+from jatevo_testing.tables import put_account, put_key
+
+from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
+from jatevo.adapters.dynamodb.ledger import DynamoLedger
+from jatevo.adapters.dynamodb.windows import DynamoWindows
+from jatevo.application.ports import StoreUnavailable
+from jatevo.application.reservations import Policy, Reservation, Wanted
+from jatevo.domain import settlement
+from jatevo.domain.accounts import Account, ApiKey, Caller, account_window
+from jatevo.domain.calendar import utc_day
+from jatevo.domain.ledger import LedgerEntry, Outcome, Reason, Timings
+from jatevo.domain.projection import Ask, InputSize
+from jatevo.domain.windows import Limits, Window, WindowKey
+from jatevo_local.engine import REGION
+
+POLICY = Policy(upstream_deadline_s=60, grace_s=30, margin_bps=0, exposure_cap_bps=2500)
+AMOUNT = 100
+"""What each request here is projected to cost: ten tokens in, ninety out."""
+BUDGET = 12 * AMOUNT
+UNPAID = 3
+"""So many requests without an answer fit the exposure of a day."""
+_NAMES = count()
+
+
+@dataclass(frozen=True)
+class Place:
+    """One process over a real engine, at a time of its own, and one customer."""
+
+    engine: Engine
+    clock: ManualClock
+    process: Process
+    windows: DynamoWindows
+    ledger: DynamoLedger
+    caller: Caller
+
+    @property
+    def key(self) -> WindowKey:
+        return account_window(self.caller.account.id, utc_day(self.clock.now_ms() // 1000))
+
+    async def reserved(self, caller: Caller | None = None) -> Reservation:
+        ask = Ask(InputSize(), output_cap=90, exact_input_tokens=10)
+        result = await self.process.reservations.reserve(Wanted(caller or self.caller, MODEL, 1, ask))
+        assert isinstance(result, Reservation)
+        assert result.terms.reserved_nano_usd == AMOUNT
+        return result
+
+    async def window(self, key: WindowKey | None = None) -> Window:
+        window = await self.windows.read(key or self.key)
+        assert window is not None
+        return window
+
+    async def book(self) -> dict[str, LedgerEntry]:
+        entries = await self.ledger.entries(self.caller.account.id, self.key.period)
+        return {entry.reservation_id: entry for entry in entries}
+
+
+@pytest.fixture(scope="module")
+def engine(dynoxide: str) -> Iterator[Engine]:
+    with connected(dynoxide) as engine:
+        yield engine
+
+
+@pytest.fixture(params=["plain", "capped"])
+async def place(engine: Engine, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    name = next(_NAMES)
+    account = Account(f"acct_{name}", "test", Limits(100, BUDGET, 64))
+    caps = Limits(requests=50) if request.param == "capped" else None
+    key = ApiKey("key_abcdefghij", f"digest {name}", account.id, "", "", caps=caps)
+    put_account(engine.calls, engine.names, account)
+    put_key(engine.calls, engine.names, key)
+    clock, client = ManualClock(), DynamoClient(ClientOptions(REGION, engine.endpoint_url))
+    made = process("p", engine, client, SkewedClock(clock, 0), POLICY, name)
+    windows, ledger = DynamoWindows(client, engine.names), DynamoLedger(client, engine.names)
+    yield Place(engine, clock, made, windows, ledger, Caller(key, account))
+    client.close()
+
+
+async def test_abandoned_requests_are_free_up_to_the_days_exposure_and_charged_beyond(place: Place) -> None:
+    reservations = [await place.reserved() for _ in range(9)]
+    place.clock.advance(91)
+    report = await place.process.sweeper.run()
+    assert (report.expired, report.failed) == (9, 0)
+    window, book = await place.window(), await place.book()
+    assert window.exposed_nano_usd == UNPAID * AMOUNT
+    assert (
+        window.settled_nano_usd
+        == (9 - UNPAID) * AMOUNT
+        == sum(entry.figures.charge_nano_usd for entry in book.values())
+    )
+    assert window.requests_left == 100 - 9
+    assert {entry.outcome for entry in book.values()} == {Outcome.EXPIRED}
+    for reservation in reservations:
+        assert set(book[reservation.id].windows) == {key for key, _ in reservation.holds}
+        for key, _ in reservation.holds:
+            assert not (await place.window(key)).open
+
+
+async def test_silent_upstreams_cost_the_client_nothing_up_to_the_days_exposure(place: Place) -> None:
+    charges = []
+    for _ in range(6):
+        reservation = await place.reserved()
+        verdict = place.process.reservations.unanswered(reservation, Reason.NO_ANSWER)
+        entry = await place.process.reservations.settle(reservation, verdict, Timings())
+        charges.append(entry.figures.charge_nano_usd)
+    assert charges == [0, 0, 0, AMOUNT, AMOUNT, AMOUNT]
+
+
+@pytest.mark.parametrize("place", ["capped"], indirect=True)
+async def test_a_hold_that_the_account_never_took_is_given_back_whole(place: Place) -> None:
+    reservation = await place.reserved()
+    settled = await place.process.reservations.settle(
+        reservation, settlement.counted_free(Reason.CLIENT_ERROR), Timings()
+    )
+    narrow, hold = reservation.holds[0]
+    before = await place.window(narrow)
+    alone = settled.reservation_id[:-1] + ("a" if settled.reservation_id[-1] != "a" else "b")
+    assert isinstance(await place.windows.reserve(narrow, alone, hold), Window)
+    place.clock.advance(91)
+    await place.process.sweeper.run()
+    assert (await place.book())[alone].outcome is Outcome.RELEASED
+    after = await place.window(narrow)
+    assert (after.requests_left, after.budget_left_nano_usd) == (before.requests_left, before.budget_left_nano_usd)
+
+
+async def test_a_window_that_lost_its_place_in_the_sweep_index_gets_it_back_with_the_next_request(place: Place) -> None:
+    abandoned = await place.reserved()
+    lose_sweep_at(place, *(key for key, _ in abandoned.holds))
+    place.clock.advance(91)
+    assert (await place.process.sweeper.run()).expired == 0
+    await place.reserved()
+    place.clock.advance(91)
+    assert (await place.process.sweeper.run()).expired == 2
+    assert not (await place.window()).open
+
+
+async def test_a_full_sweep_finds_what_the_index_lost_and_puts_back_what_is_not_due(place: Place) -> None:
+    await place.reserved()
+    place.clock.advance(80)
+    waiting = await place.reserved()
+    lose_sweep_at(place, *(key for key, _ in waiting.holds))
+    place.clock.advance(11)
+    assert (await place.process.sweeper.run(full=True)).expired == 1
+    for key, hold in waiting.holds:
+        window = await place.window(key)
+        assert list(window.open) == [waiting.id]
+        assert window.sweep_at_unix_s == hold.expires_at_unix_s
+
+
+async def test_a_handler_that_comes_too_late_is_told_what_the_sweeper_decided(place: Place) -> None:
+    reservation = await place.reserved()
+    place.clock.advance(91)
+    await place.process.sweeper.run()
+    verdict = settlement.released(Reason.UPSTREAM_REFUSED)
+    entry = await place.process.reservations.settle(reservation, verdict, Timings())
+    assert entry.outcome is Outcome.EXPIRED
+    assert (await place.window()).requests_left == 99
+
+
+async def test_an_accepted_request_stands_when_its_window_cannot_be_brought_up_to_date(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.reserved()
+    changed = replace(place.caller.account, version=2, limits=Limits(50, 600, 64))
+    newer = replace(place.caller, account=changed)
+
+    async def unreadable(*_: object) -> None:
+        raise StoreUnavailable("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.process.reservations._windows, "read", unreadable)
+        reservation = await place.reserved(newer)
+    assert reservation.id in (await place.window()).open
+    await place.reserved(newer)
+    assert (await place.window()).limits == changed.limits
+
+
+async def test_a_request_brings_all_windows_that_a_crash_left_behind_up_to_date(place: Place) -> None:
+    await place.reserved()
+    account = replace(place.caller.account, version=2, limits=Limits(50, 600, 64))
+    key = replace(place.caller.key, caps_version=2)
+    if key.caps is not None:
+        key = replace(key, caps=Limits(requests=20))
+    reservation = await place.reserved(Caller(key, account))
+    for window_key, _ in reservation.holds:
+        window = await place.window(window_key)
+        assert window.limits == (account.limits if window_key == place.key else key.caps)
+        assert window.limits_version == 2
+
+
+def lose_sweep_at(place: Place, *keys: WindowKey) -> None:
+    for key in keys:
+        place.engine.calls.update_item(
+            TableName=place.engine.names.windows,
+            Key={"owner": {"S": key.owner}, "period": {"S": key.period}},
+            UpdateExpression="REMOVE sweep_at",
+        )
