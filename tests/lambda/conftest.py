@@ -1,0 +1,66 @@
+"""
+What was built, running: functions as processes with their layers and nothing else, AWS as their roles see it.
+
+`cloud` is made once for a file: a stack, its engine behind `Aws`, and a scripted upstream.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from jatevo_testing.aws import Aws, serving
+from jatevo_testing.cloud import Cloud
+from jatevo_testing.roles import permissions
+from jatevo_testing.tables import fresh_tables
+from jatevo_testing.upstream import ScriptedUpstream
+from jatevo_testing.world import MODEL
+
+from jatevo_local import built
+from jatevo_local.built_stack import built_stack
+
+POOL_KEY = "secret-pool-key"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
+    token = secrets.token_urlsafe(32)
+    kept = {"/jatevo/operator-token": token, "/jatevo/pools/main": POOL_KEY}
+    functions = built.functions()
+    with fresh_tables(dynoxide) as names:
+        prefix = names.windows.removesuffix("-windows")
+        aws = Aws(dynoxide, prefix, {name: permissions(name) for name in functions}, kept)
+        with serving(aws):
+            environments = {name: aws.environment(name) for name in functions}
+            short = {
+                "JATEVO_UPSTREAM_DEADLINE_S": "2",
+                "JATEVO_RESERVATION_GRACE_S": "1",
+                "JATEVO_DIRECTORY_KEEP_MS": "1000",
+            }
+            environments["InferenceFunction"] |= short
+            async with (
+                ScriptedUpstream() as upstream,
+                built_stack(environments, tmp_path_factory.mktemp("lambda")) as stack,
+                httpx.AsyncClient(base_url=stack.url, timeout=30) as client,
+                httpx.AsyncClient(
+                    base_url=f"{stack.url}/admin/v1", headers={"authorization": f"Bearer {token}"}, timeout=30
+                ) as admin,
+            ):
+                document = {
+                    "pools": [{"id": "main", "base_url": upstream.base_url, "api_key": "ssm:/jatevo/pools/main"}],
+                    "models": [MODEL],
+                }
+                answer = await admin.put("/catalog", json={"document": document})
+                assert answer.status_code == 200, answer.text
+                yield Cloud(stack, aws, names, upstream, admin, client)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def something_is_built() -> None:
+    assert Path(built.BUILD / "transformed.json").exists(), "nothing is built: run make build"

@@ -1,0 +1,190 @@
+"""
+Every role allows exactly what its function does.
+
+The built functions are driven through everything they can do, against an AWS that refuses what their roles do not
+allow. Nothing may be refused, and nothing that a role allows may go unused.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from jatevo_testing.cloud import Cloud
+from jatevo_testing.roles import Permission, permissions
+from jatevo_testing.tables import plain_client, put_account, put_key
+from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
+
+from jatevo.domain import api_keys, ids
+from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.windows import Limits
+from jatevo_local import built
+from jatevo_local.lambda_api.calls import Reply
+
+CHAT = "/v1/chat/completions"
+DAY_S = 86_400
+
+
+def chat(**more: Any) -> dict[str, Any]:
+    return {"model": "test-model", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 50, **more}
+
+
+@pytest.mark.slow
+async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) -> None:
+    await operators_work(cloud)
+    await customers_chat(cloud)
+    await customers_look(cloud)
+    await visitors_look(cloud)
+    await reservations_left_behind_are_ended(cloud)
+    assert cloud.aws.refused == []
+    unused = {
+        name: sorted(str(held) for held in held_by(name) if not any(held.covers(call) for call in called(cloud, name)))
+        for name in built.functions()
+    }
+    assert unused == {name: [] for name in built.functions()}
+
+
+def held_by(function: str) -> frozenset[Permission]:
+    return permissions(function)
+
+
+def called(cloud: Cloud, function: str) -> set[Permission]:
+    return cloud.aws.calls.get(function, set())
+
+
+async def operators_work(cloud: Cloud) -> None:
+    """Every route of the admin API."""
+    admin = cloud.admin
+    customer = await cloud.customer()
+    account, key = customer["account"], customer["key"]
+    await expect(cloud, customer, 200)  # a window and an entry to look at
+    for path in (
+        "/catalog",
+        "/catalog?version=1",
+        "/accounts",
+        f"/accounts/{account}",
+        f"/accounts/{account}/keys",
+        f"/accounts/{account}/window",
+        f"/accounts/{account}/ledger",
+        "/operators",
+    ):
+        answer = await admin.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+    for method, path, body in (
+        ("PATCH", f"/accounts/{account}", {"requests_per_day": 50}),
+        ("PATCH", f"/keys/{key}", {"requests_per_day": 20}),
+        ("POST", f"/keys/{key}/disable", None),
+        ("POST", "/operators", {"name": "second"}),
+        ("POST", "/operators/second/disable", None),
+        ("POST", "/sweep", {}),
+        ("POST", "/sweep", {"full": True}),
+    ):
+        answer = await admin.request(method, path, json=body)
+        assert answer.status_code in {200, 201}, (path, answer.text)
+
+
+async def customers_chat(cloud: Cloud) -> None:
+    """An answer, a stream, one that costs more than was estimated, a refusal with both counters, a capped key."""
+    customer = await cloud.customer()
+    await expect(cloud, customer, 200)
+    await expect(cloud, customer, 200, stream=True)
+    cloud.upstream.script = answering("hello", usage(500, 5))  # far more input than five characters can be
+    await expect(cloud, customer, 200)
+    cloud.upstream.script = type(cloud.upstream).script
+    await expect(cloud, customer, 404, model="no-such-model")
+    capped = (await cloud.admin.patch(f"/keys/{customer['key']}", json={"requests_per_day": 20})).json()
+    assert capped["requests_per_day"] == 20
+    await asyncio.sleep(1.1)  # what the function remembers of a key
+    await expect(cloud, customer, 200)
+
+
+async def customers_look(cloud: Cloud) -> None:
+    """Models and usage; an account older than a day has sums to store."""
+    headers = old_customer(cloud)
+    for path in ("/v1/models", "/v1/models/test-model", "/v1/usage", "/v1/usage"):
+        answer = await cloud.client.get(path, headers=headers)
+        assert answer.status_code == 200, (path, answer.text)
+
+
+async def visitors_look(cloud: Cloud) -> None:
+    assert (await cloud.client.get("/health")).status_code == 200
+    assert (await cloud.client.get("/nothing")).status_code == 404
+
+
+async def reservations_left_behind_are_ended(cloud: Cloud) -> None:
+    """By an operator who looks, by the schedule, and by a repair."""
+    sweeper = cloud.stack.functions["ReservationSweeperFunction"]
+    left = [await leave_behind(cloud) for _ in range(2)]
+    await asyncio.sleep(4)  # a reservation expires three seconds after it was made
+    assert (await cloud.admin.post("/sweep", json={})).json()["expired"] >= len(left)
+    left = [await leave_behind(cloud)]
+    deadline = time.monotonic() + 20
+    while (await cloud.admin.get(f"/accounts/{left[0]['account']}/window")).json()["open"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.5)
+        for event in ({}, {"full": True}):
+            report = await sweeper.invoke(event)
+            assert isinstance(report, Reply), report
+            await report.whole()
+
+
+async def leave_behind(cloud: Cloud) -> dict[str, str]:
+    """Kill the function in the middle of a customer's stream."""
+    customer = await cloud.customer()
+    cloud.upstream.script = never_ending
+    async with cloud.client.stream("POST", CHAT, json=chat(stream=True), headers=headers_of(customer)) as answer:
+        assert answer.status_code == 200
+        await anext(answer.aiter_bytes())
+        for environment in cloud.stack.functions["InferenceFunction"].environments:
+            os.kill(environment.pid, signal.SIGKILL)
+    cloud.upstream.script = type(cloud.upstream).script
+    return customer
+
+
+async def expect(cloud: Cloud, customer: dict[str, str], status: int, **more: Any) -> None:
+    answer = await cloud.client.post(CHAT, json=chat(**more), headers=headers_of(customer))
+    assert answer.status_code == status, (answer.text, cloud.log())
+
+
+def headers_of(customer: dict[str, str]) -> dict[str, str]:
+    return {"authorization": customer["authorization"]}
+
+
+def old_customer(cloud: Cloud) -> dict[str, str]:
+    """Store a customer of three days ago, with a capped key."""
+    created = int(time.time()) - 3 * DAY_S
+    client = plain_client(cloud.aws.engine)
+    account = Account(
+        ids.account_id(1), "old", Limits(requests=10, budget_nano_usd=10**9, concurrency=4), created_at_unix_s=created
+    )
+    secret = api_keys.compose(bytes(api_keys.SECRET_BYTES))
+    key = ApiKey(
+        id=ids.key_id(1),
+        digest=api_keys.digest(secret),
+        account_id=account.id,
+        name="old",
+        prefix=api_keys.shown_prefix(secret),
+        caps=Limits(requests=5),
+        created_at_unix_s=created,
+    )
+    put_account(client, cloud.names, account)
+    put_key(client, cloud.names, key)
+    client.close()
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def never_ending(_asked: Asked, connection: Connection) -> None:
+    await connection.begin_stream()
+    while not connection.closed:
+        await connection.event(chunk("word "))
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "function", ["AccountFunction", "AdminFunction", "InferenceFunction", "ReservationSweeperFunction", "SiteFunction"]
+)
+def test_what_a_function_may_do_is_listed(function: str) -> None:
+    """A role that could not be read would prove nothing."""
+    assert (permissions(function) == frozenset()) == (function == "SiteFunction")
