@@ -110,6 +110,8 @@ def _complete(scope: Scope, prefix: str, context: LambdaContext, state: dict[str
 
 def _classic(handler: "LambdaHandler") -> Callable[[int, RawHeaders, bytes], dict[str, Any]]:
     def classic(status: int, headers: RawHeaders, body: bytes) -> dict[str, Any]:
-        return handler({"status": status, "headers": [list(pair) for pair in headers], "body": body})
+        # Headers are Latin-1; Mangum takes them for UTF-8.
+        as_utf8 = [[bytes(part).decode("latin-1").encode() for part in pair] for pair in headers]
+        return handler({"status": status, "headers": as_utf8, "body": body})
 
     return classic

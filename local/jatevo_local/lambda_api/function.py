@@ -55,7 +55,9 @@ class LambdaFunction:
 
     def log(self) -> str:
         """Return what all environments have written."""
-        return "".join(path.read_text(errors="replace") for path in sorted(self._logs.glob(f"{self.spec.name}-*.log")))
+        return "".join(
+            path.read_text(errors="replace", newline="") for path in sorted(self._logs.glob(f"{self.spec.name}-*.log"))
+        )
 
     async def stop(self) -> None:
         for call in self._waiting:

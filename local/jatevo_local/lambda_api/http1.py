@@ -10,6 +10,7 @@ from http import HTTPStatus
 type Headers = list[tuple[str, str]]
 
 _PIECE = 65_536
+_DRAINED_BODIES = 4
 
 
 class BadRequest(Exception):
@@ -79,15 +80,19 @@ class Body:
             self.trailers[name.strip().lower()] = value.strip()
 
     async def whole(self, most_bytes: int) -> bytes | None:
-        """Return it all, None when it is larger than `most_bytes`."""
-        if self._length > most_bytes:
-            return None
+        """
+        Return it all, None when it is larger than `most_bytes`: then it is read on for a while, so that its sender gets
+        to see an answer.
+        """
         data = bytearray()
+        size = 0
         async for piece in self.pieces():
-            data += piece
-            if len(data) > most_bytes:
-                return None
-        return bytes(data)
+            size += len(piece)
+            if size > most_bytes * _DRAINED_BODIES:
+                break
+            if size <= most_bytes:
+                data += piece
+        return bytes(data) if size <= most_bytes else None
 
     async def _line(self) -> str:
         line = await self._reader.readuntil(b"\r\n")
