@@ -234,34 +234,3 @@ async def test_every_account_goes_on_with_a_gateway_that_is_started_again(afterm
             after = await aftermath.world.window(customer)
             assert after.settled_nano_usd == before.settled_nano_usd + CHARGE
             assert after.requests_left == before.requests_left - 1
-
-
-async def test_an_engine_that_is_killed_under_a_request_and_comes_back_loses_nothing(tmp_path: Path) -> None:
-    asked, answer_now = asyncio.Event(), asyncio.Event()
-
-    async def waiting(request: Asked, connection: Connection) -> None:
-        asked.set()
-        await answer_now.wait()
-        await answering("hello", usage(10, 20))(request, connection)
-
-    with Children(tmp_path, say=lambda _: None) as children:
-        port = free_port()
-        engine = start_dynoxide(children, port, tmp_path / "dynamodb.db")
-        with fresh_tables(engine.endpoint_url) as names:
-            world = World(engine.endpoint_url, names.windows.removesuffix("-windows"), SETTINGS)
-            async with ScriptedUpstream(script=waiting) as upstream:
-                world.apply_catalogue(base_url=upstream.base_url)
-                customer = world.customer()
-                under_way = asyncio.create_task(world.chat(customer))
-                await asked.wait()
-                os.kill(engine.process.pid, signal.SIGKILL)
-                answer_now.set()
-                answer = await under_way
-                assert answer.status_code == 200
-                [entry] = await world.ledger(customer)
-                window = await world.window(customer)
-            await world.close()
-
-    assert entry.figures.charge_nano_usd == window.settled_nano_usd == CHARGE
-    check_books(window, [entry])
-    assert not window.open

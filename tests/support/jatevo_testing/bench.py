@@ -5,7 +5,8 @@ Every request is checked for what must hold whatever the upstream does: nothing 
 charge is within the reservation, an error never looks like a regular end, and no byte tells of what stands behind.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from jatevo.domain.windows import Window, unbalanced_nano_usd
 from jatevo_local.ports import free_port
 from jatevo_testing.served import Seen, seen_by, served
 from jatevo_testing.tables import fresh_tables
-from jatevo_testing.upstream import Script, ScriptedUpstream
+from jatevo_testing.upstream import Asked, Connection, Script, ScriptedUpstream
 from jatevo_testing.waiting import eventually
 from jatevo_testing.world import MODEL, Customer, World
 
@@ -62,8 +63,20 @@ class Bench:
     async def ask(self, script: Script, customer: Customer | None = None, **body: Any) -> Told:
         """Send one request of a customer of its own, with the upstream behaving as `script`."""
         self.upstream.script = script
-        customer = customer or self.customer()
-        seen = await seen_by(self.client, customer.headers, **{"max_tokens": 100} | body)
+        return await self._told(customer or self.customer(), body)
+
+    async def ask_all(self, scripts: Mapping[str, Script], **body: Any) -> dict[str, Told]:
+        """Send a request for each script, all at once: what waits for a deadline may wait together."""
+
+        async def by_user(asked: Asked, connection: Connection) -> None:
+            await scripts[asked.body["user"]](asked, connection)
+
+        self.upstream.script = by_user
+        told = await asyncio.gather(*(self._told(self.customer(), body | {"user": name}) for name in scripts))
+        return dict(zip(scripts, told, strict=True))
+
+    async def _told(self, customer: Customer, body: Mapping[str, Any]) -> Told:
+        seen = await seen_by(self.client, customer.headers, **{"max_tokens": 100, **body})
         check_seen(seen)
         settled = await self.settled(customer)
         return Told(settled.entry, settled.window, seen)
