@@ -20,13 +20,17 @@ class SseParser:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
         self._data_bytes = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the data of the events that this chunk completes. Raises FrameTooLong."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._rest += chunk
+        lines: list[bytes] = []
+        if b"\n" in chunk:  # else nothing is complete, and a long line is not looked through again and again
+            *lines, rest = bytes(self._rest).split(b"\n")
+            self._rest = bytearray(rest)
         events: list[bytes] = []
         for raw in lines:
             line = raw.removesuffix(b"\r")
