@@ -1,4 +1,4 @@
-"""A gateway with short deadlines behind a real server, over an upstream that misbehaves as each test wants."""
+"""A gateway behind a real server, over an upstream that misbehaves as each test wants."""
 
 from collections.abc import AsyncIterator
 

@@ -1,14 +1,17 @@
 """An upstream that never ends its answer is left at the deadline; a stream that waits for it is kept alive."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
-from jatevo_testing.bench import Bench, Told
+from jatevo_testing.bench import Bench, Told, bench_over
 from jatevo_testing.streams import HELLO, sending
 from jatevo_testing.upstream import Asked, Connection, answering, usage
 
+from jatevo.bootstrap import Settings
 from jatevo.domain.ledger import Outcome, Reason
 
+SHORT = Settings(directory_keep_ms=0, upstream_deadline_s=3, reservation_grace_s=3, heartbeat_s=1)
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
@@ -38,6 +41,12 @@ async def drip_comments(_: Asked, connection: Connection) -> None:
 async def late(asked: Asked, connection: Connection) -> None:
     await asyncio.sleep(2.2)
     await answering("late", usage(1, 1))(asked, connection)
+
+
+@pytest.fixture(scope="module")
+async def lasting_bench(dynoxide: str) -> AsyncIterator[Bench]:
+    async with bench_over(dynoxide, SHORT) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

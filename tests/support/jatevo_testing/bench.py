@@ -26,7 +26,7 @@ from jatevo_testing.world import MODEL, Customer, World
 INPUT_NANO_USD, OUTPUT_NANO_USD = 1_000, 2_000
 """The price of a token in the test catalogue."""
 
-SETTINGS = Settings(directory_keep_ms=0, upstream_deadline_s=3, reservation_grace_s=3, heartbeat_s=1)
+SETTINGS = Settings(directory_keep_ms=0, upstream_deadline_s=20, reservation_grace_s=10)
 _TELLS = (b"secret", b"127.0.0.1", b"upstream-id")
 
 
@@ -145,7 +145,7 @@ def catalogue(base_url: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def bench_over(endpoint_url: str, settings: Settings = SETTINGS) -> AsyncIterator[Bench]:
-    """Serve a gateway with short deadlines over fresh tables of a running engine."""
+    """Serve a gateway over fresh tables of a running engine."""
     with fresh_tables(endpoint_url) as names:
         world = World(endpoint_url, names.windows.removesuffix("-windows"), settings)
         async with (
