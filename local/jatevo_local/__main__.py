@@ -11,8 +11,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="jatevo local", description="Run the whole gateway on this machine.")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path(".local"))
+    parser.add_argument(
+        "--lambda", dest="built", action="store_true", help="run what `make build` made, as Lambda would"
+    )
     options = parser.parse_args()
-    return run(Options(options.port, options.data))
+    return run(Options(options.port, options.data, options.built))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ _MODEL_URL = "JATEVO_LOCAL_MODEL_URL"
 _TOKENIZER_URL = "JATEVO_LOCAL_MODEL_TOKENIZER_URL"
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """A signal asked this process to end."""
 
 
@@ -41,17 +41,23 @@ class Options:
 
     port: int
     data: Path
+    built: bool = False
+    """Run what `make build` made, as Lambda would, instead of the sources."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}{'/prod' if self.built else ''}"
 
 
 def run(options: Options) -> int:
     """Run the stack until SIGINT or SIGTERM. Returns the exit status."""
-    _stop_on_signals()
+    stop_on_signals()
     try:
         _make_folder(options.data)
         with exclusive(options.data), Children(options.data / "logs") as children:
             _start(options, children)
             threading.Event().wait()
-    except _Stopped:
+    except Stopped:
         with contextlib.suppress(OSError):  # nobody may be left to read it
             print("stopped", flush=True)
     except StackError as error:
@@ -61,13 +67,12 @@ def run(options: Options) -> int:
 
 
 def _start(options: Options, children: Children) -> None:
-    url = f"http://{LOOPBACK}:{options.port}"
     require_free(options.port, purpose="the gateway", remedy="choose another one: make run PORT=8001")
     engine = start_engine(children, free_port(), options.data / "dynamodb.db")
     created = create_missing_tables(engine.endpoint_url)
-    model_key = _kept_secret(options.data / "model-key")
+    model_key = kept_secret(options.data / "model-key")
     model = start_model(children, _kept_port(options.data / "model-port"), model_key)
-    token = _kept_secret(options.data / "admin-token")
+    token = kept_secret(options.data / "admin-token")
     environment = {
         **AWS_ENVIRONMENT,
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
@@ -77,24 +82,30 @@ def _start(options: Options, children: Children) -> None:
         _MODEL_URL: model.base_url,
         _TOKENIZER_URL: model.base_url.removesuffix("/v1"),
     }
-    children.start(
-        Program(
-            "gateway",
-            [sys.executable, "-m", "jatevo_local.gateway", "--port", str(options.port)],
-            ready=lambda: answers(options.port, "/health"),
-            environment=environment,
-            stop_timeout_s=35.0,
-        )
-    )
+    children.start(_gateway(options, environment))
     children.start(Program("jobs", [sys.executable, "-m", "jatevo_local.jobs"], environment=environment))
-    admin = Admin(url, token)
+    admin = Admin(options.url, token)
     apply_catalogue(admin, CATALOGUE)
     key = demo_key(admin, options.data / "demo.json")
     admin.close()
-    _print_welcome(options, engine, url, key, token, first=bool(created))
+    _print_welcome(options, engine, key, token, first=bool(created))
 
 
-def _print_welcome(options: Options, engine: Engine, url: str, key: str, token: str, *, first: bool) -> None:
+def _gateway(options: Options, environment: dict[str, str]) -> Program:
+    """Return the process that serves: the functions' apps in one, or what was built under the local Lambda."""
+    argv = [sys.executable, "-m", "jatevo_local.gateway", "--port", str(options.port)]
+    ready = "/health"
+    if options.built:
+        argv[2] = "jatevo_local.built_gateway"
+        argv += ["--logs", str(options.data / "logs" / "lambda")]
+        ready = "/prod/health"
+    return Program(
+        "gateway", argv, ready=lambda: answers(options.port, ready), environment=environment, stop_timeout_s=35.0
+    )
+
+
+def _print_welcome(options: Options, engine: Engine, key: str, token: str, *, first: bool) -> None:
+    url = options.url
     body = json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Say hello."}], "stream": True})
     state = "new" if first else "found again"
     print(
@@ -116,13 +127,13 @@ Ctrl-C ends it.""",
     )
 
 
-def _stop_on_signals() -> None:
+def stop_on_signals() -> None:
     """Leave whatever is being done at the first SIGINT or SIGTERM; further ones do not disturb the clearing up."""
 
     def handler(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise _Stopped
+        raise Stopped
 
     signal.signal(signal.SIGINT, handler)
     signal.signal(signal.SIGTERM, handler)
@@ -135,7 +146,7 @@ def _make_folder(folder: Path) -> None:
         raise explain(error, f"making {folder}") from error
 
 
-def _kept_secret(file: Path) -> str:
+def kept_secret(file: Path) -> str:
     """Return the secret in `file`, made on first use."""
     try:
         if file.exists() and (kept := file.read_text().strip()):

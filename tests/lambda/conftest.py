@@ -39,7 +39,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         with serving(aws):
             environments = {name: aws.environment(name) for name in functions}
             short = {
-                "JATEVO_UPSTREAM_DEADLINE_S": "2",
+                "JATEVO_UPSTREAM_DEADLINE_S": "3",
                 "JATEVO_RESERVATION_GRACE_S": "1",
                 "JATEVO_DIRECTORY_KEEP_MS": "1000",
             }

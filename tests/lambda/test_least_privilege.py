@@ -117,7 +117,7 @@ async def reservations_left_behind_are_ended(cloud: Cloud) -> None:
     """By an operator who looks, by the schedule, and by a repair."""
     sweeper = cloud.stack.functions["ReservationSweeperFunction"]
     left = [await leave_behind(cloud) for _ in range(2)]
-    await asyncio.sleep(4)  # a reservation expires three seconds after it was made
+    await asyncio.sleep(5)  # a reservation expires four seconds after it was made
     assert (await cloud.admin.post("/sweep", json={})).json()["expired"] >= len(left)
     left = [await leave_behind(cloud)]
     deadline = time.monotonic() + 20

@@ -17,6 +17,7 @@ import httpx
 import openai
 import pytest
 
+from jatevo_cli.smoke import Smoke, run
 from jatevo_local.engine import PROJECT
 from jatevo_local.ports import free_port
 
@@ -187,6 +188,10 @@ def test_the_window_satisfies_the_identities(stack: Stack) -> None:
     assert window["settled_nano_usd"] == sum(entry["charge_nano_usd"] for entry in entries)
     counted = sum(entry["outcome"] != "released" for entry in entries)
     assert window["requests_limit"] - window["requests_left"] == counted
+
+
+def test_the_smoke_checks_hold(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Smoke(stack.url, stack.key)), capsys.readouterr().out
 
 
 def test_a_second_stack_is_told_what_is_in_its_way(stack: Stack, tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""
+What stands around the functions when `sam local` runs them in containers: engine, model, tables, catalogue, demo key.
+
+`make services` runs it. It writes `DATA/sam-env.json`, which `sam local start-api --env-vars` takes. Everything listens
+on loopback, so containers need the host's network: `--docker-network host`.
+"""
+
+import argparse
+import json
+import sys
+import threading
+from pathlib import Path
+
+from jatevo_local import stack
+from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
+from jatevo_local.engine import AWS_ENVIRONMENT, start_engine
+from jatevo_local.errors import StackError
+from jatevo_local.lock import exclusive
+from jatevo_local.model import start_model
+from jatevo_local.ports import LOOPBACK, answers, free_port
+from jatevo_local.processes import Children, Program
+from jatevo_local.tables import PREFIX, create_missing_tables
+
+_START = "scripts/sam local start-api --docker-network host --env-vars"
+
+
+def start(data: Path, children: Children) -> str:
+    """Start everything, write the file, and return the demo key."""
+    engine = start_engine(children, free_port(), data / "dynamodb.db")
+    create_missing_tables(engine.endpoint_url)
+    # Without a key: `sam local` passes on only what the template names, and a model's key is not among that.
+    model = start_model(children, free_port())
+    token = stack.kept_secret(data / "admin-token")
+    settings = {
+        "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
+        "JATEVO_TABLE_PREFIX": PREFIX,
+        "JATEVO_OPERATOR_TOKEN": token,
+    }
+    write_private(data / "sam-env.json", json.dumps({"Parameters": settings}, indent=2) + "\n")
+    places = {
+        "JATEVO_LOCAL_MODEL_URL": model.base_url,
+        "JATEVO_LOCAL_MODEL_TOKENIZER_URL": model.base_url.removesuffix("/v1"),
+    }
+    return _set_up(data, children, token, {**AWS_ENVIRONMENT, **settings, **places})
+
+
+def _set_up(data: Path, children: Children, token: str, environment: dict[str, str]) -> str:
+    """Apply the catalogue and make the demo key, as an operator would, through a gateway that serves just this."""
+    port = free_port()
+    gateway = children.start(
+        Program(
+            "gateway",
+            [sys.executable, "-m", "jatevo_local.gateway", "--port", str(port)],
+            ready=lambda: answers(port, "/health"),
+            environment=environment,
+        )
+    )
+    admin = Admin(f"http://{LOOPBACK}:{port}", token)
+    try:
+        apply_catalogue(admin, stack.CATALOGUE)
+        return demo_key(admin, data / "demo.json")
+    finally:
+        admin.close()
+        gateway.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="jatevo_local.services", description="Run what `sam local` needs around it.")
+    parser.add_argument("--data", type=Path, default=Path(".local"))
+    data: Path = parser.parse_args().data
+    data.mkdir(parents=True, exist_ok=True)
+    stack.stop_on_signals()
+    try:
+        with exclusive(data), Children(data / "logs") as children:
+            key = start(data, children)
+            print(f"\nready; demo key {key}\n\n  {_START} {data}/sam-env.json", flush=True)
+            threading.Event().wait()
+    except stack.Stopped:
+        print("stopped", flush=True)
+    except StackError as error:
+        print(f"jatevo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What clients get from the built functions behind a gateway as unkind as AWS's: the same as from `make run`."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from jatevo_testing.cloud import Cloud
+from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
+
+from jatevo_cli.smoke import Smoke, run
+
+HELLO: Any = [{"role": "user", "content": "hello"}]
+WORDS = 5
+PAUSE_S = 0.2
+
+
+@pytest.fixture
+async def key(cloud: Cloud) -> str:
+    cloud.upstream.script = type(cloud.upstream).script
+    return (await cloud.customer())["authorization"].removeprefix("Bearer ")
+
+
+def sdk(cloud: Cloud, key: str) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{cloud.stack.url}/v1", api_key=key, max_retries=0)
+
+
+async def slowly(_asked: Asked, connection: Connection) -> None:
+    await connection.begin_stream()
+    for _ in range(WORDS):
+        await connection.event(chunk("word "))
+        await asyncio.sleep(PAUSE_S)
+    await connection.event(chunk(None, finish="stop"))
+    await connection.event(chunk(None, counted=usage(5, WORDS)))
+    await connection.event(b"data: [DONE]\n\n")
+    await connection.end_stream()
+
+
+async def breaking(_asked: Asked, connection: Connection) -> None:
+    await connection.begin_stream()
+    await connection.event(chunk("word "))
+    await asyncio.sleep(0.1)
+    await connection.hang_up()
+
+
+async def test_the_smoke_checks_hold(cloud: Cloud, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.upstream.script = answering("hello you there", usage(5, 3))
+    held = await asyncio.to_thread(run, Smoke(cloud.stack.url, key))
+    assert held, capsys.readouterr().out + cloud.log()
+
+
+async def test_the_first_word_arrives_long_before_the_last(cloud: Cloud, key: str) -> None:
+    async with sdk(cloud, key) as client:
+        await client.models.list()
+        cloud.upstream.script = slowly
+        at: list[float] = []
+        text = ""
+        stream = await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=50, stream=True)
+        async for event in stream:
+            if event.choices and event.choices[0].delta.content:
+                at.append(time.monotonic())
+                text += event.choices[0].delta.content
+    assert text == "word " * WORDS
+    assert at[-1] - at[0] > PAUSE_S * (WORDS - 1) * 0.8
+
+
+async def test_a_stream_that_fails_is_a_broken_transfer_and_never_looks_whole(cloud: Cloud, key: str) -> None:
+    cloud.upstream.script = breaking
+    body = {"model": "test-model", "messages": HELLO, "max_tokens": 50, "stream": True}
+    got = bytearray()
+
+    async def read() -> None:
+        headers = {"authorization": f"Bearer {key}"}
+        async with cloud.client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+            assert answer.status_code == 200
+            async for data in answer.aiter_bytes():
+                got.extend(data)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await read()
+    assert b"word" in got
+    assert b"[DONE]" not in got
+
+
+async def test_a_warm_function_serves_again_without_starting(cloud: Cloud, key: str) -> None:
+    function = cloud.stack.functions["InferenceFunction"]
+    async with sdk(cloud, key) as client:
+        await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=5)
+        before = function.cold_starts
+        await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=5)
+    assert function.cold_starts == before
+
+
+@pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/models", "/v1/nothing", "/v1/chat/completions"])
+async def test_pages_of_another_origin_may_read_answers_and_errors(cloud: Cloud, path: str) -> None:
+    answer = await cloud.client.get(path, headers={"origin": "https://example.com"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "x-jatevo-budget-remaining-usd" in answer.headers["access-control-expose-headers"]
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_the_pools_key_comes_from_its_store_and_goes_to_the_upstream_only(cloud: Cloud, key: str) -> None:
+    cloud.upstream.asked.clear()
+    async with sdk(cloud, key) as client:
+        await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=5)
+    assert [asked.headers["authorization"] for asked in cloud.upstream.asked] == ["bearer secret-pool-key"]
+    assert "secret-pool-key" not in cloud.log()
+
+
+async def test_a_body_beyond_an_events_size_is_refused(cloud: Cloud, key: str) -> None:
+    long = {"model": "test-model", "messages": [{"role": "user", "content": "x" * 6_300_000}]}
+    answer = await cloud.client.post("/v1/chat/completions", json=long, headers={"authorization": f"Bearer {key}"})
+    assert answer.status_code == 413
+
+
+async def test_no_call_was_refused_by_a_role(cloud: Cloud) -> None:
+    assert cloud.aws.refused == []
