@@ -1,8 +1,8 @@
 """
 The two ways an answer reaches Lambda: streamed as it comes, or in one piece as classic proxy JSON.
 
-An answer is started once and written until a write without `more`. `fail` ends one that has not ended; it never raises,
-for there is nobody left to tell but the log.
+An answer is started once, written until a write without `more`, and finished. `fail` ends one that has not been written
+to its end. Neither `finish` nor `fail` raises what Lambda does: there is nobody left to tell but the log.
 """
 
 import json
@@ -29,6 +29,9 @@ class Answer(Protocol):
 
     async def write(self, body: bytes, *, more: bool) -> None:
         """Write a piece of the body. Raises OSError when Lambda takes no more."""
+
+    async def finish(self) -> None:
+        """Hear that a whole answer has been taken."""
 
     async def fail(self, error: ErrorReport) -> None:
         """End the answer as failed."""
@@ -60,8 +63,17 @@ class StreamedAnswer:
             await self._connection.send_chunk(body, before, after)
         elif before or after:
             await self._connection.send(before + after)
-        if not more:
-            await self._close(self._connection)
+
+    async def finish(self) -> None:
+        assert self._connection is not None
+        try:
+            answer = await self._connection.answer()
+            if answer.status // 100 != 2:
+                _log.error("Lambda answered a response with %d: %r", answer.status, answer.body[:200])
+        except OSError as lost:
+            _log.error("Lambda left before it confirmed a response: %s", lost)
+        finally:
+            self._connection.close()  # as the protocol asks
 
     async def fail(self, error: ErrorReport) -> None:
         try:
@@ -71,7 +83,7 @@ class StreamedAnswer:
                 self._connection.close()  # in the middle of a chunk: no trailer can follow
             else:
                 await self._connection.send(LAST_CHUNK + error_trailers(error))
-                await self._close(self._connection)
+                await self.finish()
         except OSError as lost:
             _log.error("Lambda did not take the error %s: %s", error.kind, lost)
         finally:
@@ -83,17 +95,6 @@ class StreamedAnswer:
         start = prelude(self._status, self._headers, multi_value=self._multi_value)
         self._connection, head = self._api.open_stream(self._invocation)
         return head + chunk(start) + chunk(SEPARATOR)
-
-    async def _close(self, connection: Connection) -> None:
-        """Everything is written: hear what Lambda says, and close, as the protocol asks."""
-        try:
-            answer = await connection.answer()
-            if answer.status // 100 != 2:
-                _log.error("Lambda answered a response with %d: %r", answer.status, answer.body[:200])
-        except OSError as lost:
-            _log.error("Lambda left before it confirmed a response: %s", lost)
-        finally:
-            connection.close()
 
 
 class BufferedAnswer:
@@ -116,6 +117,9 @@ class BufferedAnswer:
             return
         document = self._request.classic(self._status, self._headers, bytes(self._body))
         await self._api.respond(self._invocation, json.dumps(document).encode())
+
+    async def finish(self) -> None:
+        pass
 
     async def fail(self, error: ErrorReport) -> None:
         try:

@@ -5,7 +5,7 @@ Errors as Lambda wants them: a type, `Category.Reason`, and a JSON body of at mo
 import base64
 import json
 import traceback
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LONGEST_MESSAGE = 1000
 _MOST_STACK_BYTES = 1500
@@ -27,8 +27,7 @@ class InvocationError(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReport:
+class ErrorReport(NamedTuple):
     """An error on its way to Lambda."""
 
     kind: str

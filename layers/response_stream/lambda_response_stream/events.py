@@ -8,8 +8,7 @@ stage prefix as `root_path`, the deadline, and the state of the lifespan.
 
 import json
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lambda_response_stream.context import LambdaContext
 from lambda_response_stream.errors import InitError, InvocationError
@@ -23,8 +22,7 @@ type RawHeaders = list[tuple[bytes, bytes]]
 type Parse = Callable[[Event, Any], "LambdaHandler"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """
     One HTTP request. `multi_value`: whoever asks understands `multiValueHeaders`. `classic` turns a whole response
     into the proxy JSON of its event's kind.

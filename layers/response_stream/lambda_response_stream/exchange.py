@@ -78,6 +78,7 @@ class Exchange:
         if not more:
             self.complete = True
             self._over.set()
+            await self._answer.finish()
             return
         self._sends += 1
         if self._sends % _SENDS_IN_A_ROW == 0:

@@ -12,8 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambda_response_stream.answers import BufferedAnswer, StreamedAnswer
 from lambda_response_stream.context import LambdaContext
@@ -32,8 +31,7 @@ _CANCELLED_AT = 0.2
 """The part of the margin that is left when an app that ignores its deadline is cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """What serves invocations. `stopping` is done when the environment is told to end."""
 
     app: App

@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from lambda_response_stream.application import load_app
@@ -110,7 +109,7 @@ def _set_import_path(task_root: str) -> None:
     """The function's own code, then the layers: the order of the managed runtime."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = [task_root, f"{_LAYERS}/lib/python{version}/site-packages", _LAYERS]
-    missing = [path for path in wanted if path and path not in sys.path and Path(path).is_dir()]
+    missing = [path for path in wanted if path and path not in sys.path and os.path.isdir(path)]  # noqa: PTH112 - see __init__
     sys.path[:0] = missing
 
 

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for streams,
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lambda_response_stream.errors import ErrorReport
 from lambda_response_stream.wire import Answer, Connection, ProtocolError, request_head
@@ -23,8 +23,7 @@ _STREAM_HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One event and what Lambda says about it. `deadline_ms` is Unix time; Lambda kills the function then."""
 
     id: str

@@ -1,7 +1,7 @@
 """What the environment says. Durations end in their unit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lambda_response_stream.errors import InitError
 
@@ -9,8 +9,7 @@ _DEFAULT_MARGIN_MS = 1000
 _MODES = ("auto", "streaming", "buffered")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """
     `deadline_margin_ms`: how long before Lambda would kill the function a response under way is ended.
     `buffered`: answer in the classic proxy JSON, all at once, because whoever asks cannot take a stream.

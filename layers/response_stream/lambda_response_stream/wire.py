@@ -7,7 +7,7 @@ process: a `send` returns when the kernel has taken the data, which is the whole
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _CRLF = b"\r\n"
 _COPY_UP_TO = 65_536
@@ -23,8 +23,7 @@ class ProtocolError(ConnectionError):
     """The other side said something that is no HTTP, or left in the middle of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Names of headers are in lower case."""
 
     status: int
