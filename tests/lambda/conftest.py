@@ -5,8 +5,8 @@ What was built, running: functions as processes with their layers and nothing el
 """
 
 import secrets
+import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +19,7 @@ from jatevo_testing.world import MODEL
 
 from jatevo_local import built
 from jatevo_local.built_stack import built_stack
+from jatevo_local.engine import PROJECT
 
 POOL_KEY = "secret-pool-key"
 
@@ -62,5 +63,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 
 @pytest.fixture(autouse=True, scope="session")
-def something_is_built() -> None:
-    assert Path(built.BUILD / "transformed.json").exists(), "nothing is built: run make build"
+def what_is_built_is_what_is_written() -> None:
+    """Nothing stale is ever tested."""
+    done = subprocess.run([str(PROJECT / "scripts" / "build"), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
