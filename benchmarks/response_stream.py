@@ -5,13 +5,12 @@ What the streaming loop costs: processor time per chunk, and of its import.
 
 Chunks: an app under the loop, in a process of its own, sends as many chunks as it can to an emulated Runtime API; the
 processor time of that process is divided by their number. `socket` is the same number of bare system calls: the floor.
-Imports: processor time of whole interpreters with warm .pyc, the least of several, for whatever else runs only adds
-to it; a row is what it adds to the row above.
+Imports: processor time in a fresh interpreter with warm .pyc, each after those above it; the least of several runs, for
+whatever else runs on the machine only adds to it.
 """
 
 import asyncio
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -65,7 +64,7 @@ APP = textwrap.dedent('''
 ''')
 
 IMPORTS = {
-    "python": "pass",
+    "python itself": "pass",
     "asyncio and json, which every app has": "import asyncio, json, logging, dataclasses, inspect, traceback",
     "the loop": "import lambda_response_stream.runtime",
     "Mangum, for the events": "from lambda_response_stream.events import event_parser; event_parser()",
@@ -102,20 +101,20 @@ async def one_run(function: LambdaFunction, count: int, size: int) -> dict[str, 
 
 
 def import_costs() -> Iterator[tuple[str, float]]:
-    so_far: list[str] = []
-    before = 0.0
-    for name, statement in IMPORTS.items():
-        so_far.append(statement)
-        cost = min(cpu_ms("; ".join(so_far)) for _ in range(RUNS))
-        yield name, cost - before
-        before = cost
+    """What each statement adds in one fresh interpreter, in milliseconds; the least of several."""
+    rounds = [imported_once() for _ in range(RUNS)]
+    for number, name in enumerate(IMPORTS):
+        yield name, min(costs[number] for costs in rounds) * 1000
 
 
-def cpu_ms(code: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - this file's own statements
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+def imported_once() -> list[float]:
+    code = ["import time", "costs = [time.process_time()]"]
+    for statement in IMPORTS.values():
+        code += ["began = time.process_time()", statement, "costs.append(time.process_time() - began)"]
+    code = [line for line in code if line] + ["print(*costs)"]
+    run = subprocess.run([sys.executable, "-c", "\n".join(code)], check=True, capture_output=True, text=True)  # noqa: S603
+    start, *costs = (float(text) for text in run.stdout.split())
+    return [start, *costs[1:]]
 
 
 async def cold_start_ms(folder: Path) -> float:
