@@ -74,11 +74,10 @@ class Secrets:
         raise SecretUnavailable(f"{kind}: is no store of secrets; use one of {', '.join(KINDS)}")
 
     def _new_client(self, service: str) -> Any:
-        import boto3  # noqa: PLC0415 - same
+        import botocore.session  # noqa: PLC0415 - same
         from botocore.config import Config  # noqa: PLC0415 - same
 
         config = Config(
             connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"mode": "standard", "total_max_attempts": 2}
         )
-        session: Any = boto3.session.Session(region_name=self._region)  # its own: the default one is not for threads
-        return session.client(service, config=config)
+        return botocore.session.get_session().create_client(service, region_name=self._region, config=config)
