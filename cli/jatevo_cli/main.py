@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["local"]:
         return _local(arguments[1:])
+    if arguments[:1] == ["doctor"]:
+        return _doctor(arguments[1:])
     options = parser().parse_args(arguments)
     try:
         return _administer(options)
@@ -59,3 +61,9 @@ def _local(arguments: Sequence[str]) -> int:
     sys.argv = ["jatevo local", *arguments]
     status: int = stack.main()
     return status
+
+
+def _doctor(arguments: Sequence[str]) -> int:
+    from jatevo_cli import doctor  # noqa: PLC0415 - it alone needs boto3
+
+    return doctor.main(arguments)

@@ -10,6 +10,7 @@ Operate a Jatevo Gateway.
 
   jatevo admin …   accounts, keys, the catalogue and the books of a running gateway
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
+  jatevo doctor …  look for what would make a deploy into an AWS account fail
 """
 _ADMIN = """\
 Administer a running gateway.
@@ -38,8 +39,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = top.add_subparsers(metavar="{admin,local}", required=True)
+    groups = top.add_subparsers(metavar="{admin,local,doctor}", required=True)
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
+    groups.add_parser("doctor", help="look for what would make a deploy fail", add_help=False)
     admin = groups.add_parser(
         "admin",
         help="administer a running gateway",

@@ -1,0 +1,110 @@
+"""
+`jatevo doctor --preflight`: would a deploy into this AWS account and region fail, and with which parameters not?
+
+Reads only: account settings and quotas of Lambda and API Gateway, names of tables, whether the operator token is there.
+The account is the one that AWS's usual variables and files name. Exit status: 0 ready, 1 something must be done first,
+3 AWS not reachable.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+TABLES = ("windows", "ledger", "rollups", "accounts", "keys", "catalogue", "operators")
+_LEAST_UNRESERVED = 100
+"""Lambda leaves at least so many environments to functions without a reservation."""
+
+type Client = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found. `blocks`: a deploy would fail, or would not work."""
+
+    text: str
+    blocks: bool = False
+
+
+def findings(client: Client, stack: str) -> list[Finding]:
+    """Look at everything. Raises what boto3 raises when AWS cannot be asked."""
+    return [
+        _account(client("sts")),
+        *_concurrency(client("lambda").get_account_settings()),
+        _log_role(client("apigateway").get_account()),
+        _tables(client("dynamodb"), stack),
+        _operator_token(client("ssm"), stack),
+    ]
+
+
+def _account(sts: Any) -> Finding:
+    who = sts.get_caller_identity()
+    return Finding(f"account {who['Account']}, as {who['Arn'].rpartition('/')[2]}")
+
+
+def _concurrency(settings: dict[str, Any]) -> list[Finding]:
+    limit = settings["AccountLimit"]
+    whole, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
+    found = [Finding(f"{whole} Lambda environments at once, {free} of them unreserved: so many streams at most")]
+    if free <= _LEAST_UNRESERVED:
+        found.append(
+            Finding(
+                f"keep ReservedConcurrency=0 and ProvisionedConcurrency=0: {_LEAST_UNRESERVED} must stay unreserved; "
+                "ask for more under Service Quotas, Lambda, Concurrent executions"
+            )
+        )
+    return found
+
+
+def _log_role(account: dict[str, Any]) -> Finding:
+    if account.get("cloudwatchRoleArn"):
+        return Finding("API Gateway has a role for its logs: deploy with ApiGatewayLogRole=keep")
+    return Finding("API Gateway has no role for its logs: deploy with ApiGatewayLogRole=create (the default)")
+
+
+def _tables(dynamodb: Any, stack: str) -> Finding:
+    pages = dynamodb.get_paginator("list_tables").paginate()
+    there = {name for page in pages for name in page["TableNames"]} & {f"{stack}-{table}" for table in TABLES}
+    if not there:
+        return Finding(f"no tables of a stack {stack!r} yet")
+    names = ", ".join(sorted(there))
+    return Finding(
+        f"{len(there)} tables of a stack {stack!r} exist ({names}): right when it is deployed already; a new stack of "
+        "that name would fail, so import them, choose another name, or delete them"
+    )
+
+
+def _operator_token(ssm: Any, stack: str) -> Finding:
+    name = f"/{stack}/operator-token"
+    try:
+        kind = ssm.get_parameter(Name=name)["Parameter"]["Type"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        missing = f"there is no parameter {name}: the admin function will not start without it"
+        return Finding(f"{missing} (unless SecretStore=secret, and Secrets Manager has it)", blocks=True)
+    if kind != "SecureString":
+        return Finding(f"the parameter {name} is a {kind}; make it a SecureString", blocks=True)
+    return Finding(f"the operator token is in {name}")
+
+
+def main(arguments: Sequence[str], client: Client | None = None) -> int:
+    """Print what was found and return the exit status."""
+    parser = argparse.ArgumentParser(prog="jatevo doctor", description="Look for what would make a deploy fail.")
+    parser.add_argument("--preflight", action="store_true", required=True, help="look at the AWS account")
+    parser.add_argument("--stack", default="jatevo", help="the stack's name (default jatevo)")
+    parser.add_argument("--region", help="the region (default: the one that AWS's own settings name)")
+    options = parser.parse_args(arguments)
+    try:
+        session: Any = boto3.session.Session(region_name=options.region)
+        found = findings(client or session.client, options.stack)
+    except (BotoCoreError, ClientError) as error:
+        print(f"jatevo: AWS cannot be asked: {error}", file=sys.stderr)
+        return 3
+    for finding in found:
+        print(f"{'todo' if finding.blocks else 'ok  '}  {finding.text}")
+    return 1 if any(finding.blocks for finding in found) else 0
