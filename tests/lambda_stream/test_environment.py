@@ -83,6 +83,31 @@ async def test_apps_factories_and_apps_without_a_lifespan_are_served(start: Any,
         assert payload == ([b"\n"] if handler.startswith("zoo") else [b"no state"])
 
 
+async def test_the_app_is_found_without_a_python_path_and_so_is_what_the_runtime_carries(
+    start: Any, tmp_path: Path
+) -> None:
+    code, runtime = tmp_path / "task", tmp_path / "runtime"
+    for folder in (code, runtime):
+        folder.mkdir()
+    (code / "main.py").write_text("import carried\nfrom odd import app_without_lifespan as app\n")
+    (code / "odd.py").write_text((LAYER.parents[1] / "tests/lambda_stream/apps/odd.py").read_text())
+    (runtime / "carried.py").touch()
+    environment = {"PYTHONPATH": "", "LAMBDA_RUNTIME_DIR": str(runtime)}
+    async with start("main.app", code=code, environment=environment) as function:
+        _, payload = await taken_apart(await function.invoke(event_of("/")))
+        assert payload == [b"no state"]
+
+
+async def test_logs_are_json_where_lambda_wants_them_so(start: Any) -> None:
+    environment = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+    async with start("zoo.app", environment=environment) as function:
+        await answer_of(function, "/log")
+        await until(lambda: "zoo" in function.log())
+        record = json.loads(function.log().splitlines()[-1])
+        assert (record["level"], record["logger"], record["message"]) == ("WARNING", "zoo", "two\nlines")
+        assert len(record["requestId"]) == 36
+
+
 async def test_a_termination_signal_lets_the_lifespan_end(start: Any) -> None:
     async with start("zoo.app") as function:
         await answer_of(function, "/status")

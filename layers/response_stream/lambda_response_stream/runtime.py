@@ -40,7 +40,7 @@ async def _live() -> int:
     try:
         request_id = set_up_logging()
         settings = settings_from(os.environ)
-        _set_import_path(settings.task_root)
+        _set_import_path(settings)
         lifespan = Lifespan(load_app(settings.handler))
         await lifespan.startup()
         service = _service(settings, api, lifespan)
@@ -105,12 +105,19 @@ async def _init_failed(api: RuntimeApi, error: Exception) -> int:
     return _INIT_FAILED
 
 
-def _set_import_path(task_root: str) -> None:
-    """The function's own code, then the layers: the order of the managed runtime."""
+def _set_import_path(settings: Settings) -> None:
+    """
+    The function's own code, then the layers, as the managed runtime has it; last what that runtime carries itself, such
+    as boto3: its loop would have found it beside its own file.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = [task_root, f"{_LAYERS}/lib/python{version}/site-packages", _LAYERS]
-    missing = [path for path in wanted if path and path not in sys.path and os.path.isdir(path)]  # noqa: PTH112 - see __init__
-    sys.path[:0] = missing
+    first = [settings.task_root, f"{_LAYERS}/lib/python{version}/site-packages", _LAYERS]
+    sys.path[:0] = _missing(first)
+    sys.path += _missing([settings.runtime_dir])
+
+
+def _missing(paths: list[str]) -> list[str]:
+    return [path for path in paths if path and path not in sys.path and os.path.isdir(path)]  # noqa: PTH112 - see __init__
 
 
 def _say(line: str) -> None:

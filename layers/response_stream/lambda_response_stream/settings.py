@@ -18,6 +18,7 @@ class Settings(NamedTuple):
     runtime_api: str
     handler: str
     task_root: str
+    runtime_dir: str
     buffered: bool
     snap_start: bool
     deadline_margin_ms: int
@@ -34,6 +35,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         runtime_api=_required(environment, "AWS_LAMBDA_RUNTIME_API"),
         handler=_required(environment, "_HANDLER"),
         task_root=environment.get("LAMBDA_TASK_ROOT", ""),
+        runtime_dir=environment.get("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         buffered=_buffered(environment),
         snap_start=environment.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         deadline_margin_ms=_margin_ms(environment),
