@@ -4,7 +4,7 @@ DATA ?= .local
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build smoke services bench check format lock clean
+.PHONY: help setup run test build smoke services bench lint check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +30,14 @@ services: setup ## what `sam local start-api` needs around it: engine, model, .l
 bench: setup ## what a request costs this gateway, against the bare upstream
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py
 
-check: setup build ## format, lint, types, import rules, tests: what a change must pass
+lint: setup ## format, lint, types, import rules, template
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@scripts/sam validate --lint
-	$(BIN)/python -m pytest
+
+check: lint test ## lint and every test: what a change must pass
 
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .

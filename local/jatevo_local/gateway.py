@@ -19,7 +19,7 @@ from jatevo_local.ports import LOOPBACK
 from jatevo_site.handler import create_app as site_app
 
 STREAMED = ("/v1/chat/completions",)
-_DRAIN_S = 30
+_CONNECTIONS_END_S = 10
 
 
 class Routes:
@@ -59,7 +59,7 @@ def main() -> None:
         port=options.port,
         log_level="warning",
         server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=_CONNECTIONS_END_S,
         ws="none",
     )
     gateway.close()

@@ -7,6 +7,7 @@ thing that can be wrong with the machine is one line; when this process ends, ho
 
 import contextlib
 import json
+import os
 import secrets
 import signal
 import socket
@@ -51,6 +52,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Run the stack until SIGINT or SIGTERM. Returns the exit status."""
+    os.umask(0o077)  # data and logs are for their owner
     stop_on_signals()
     try:
         _make_folder(options.data)

@@ -105,14 +105,16 @@ async def test_abandoned_requests_are_free_up_to_the_days_exposure_and_charged_b
             assert not (await place.window(key)).open
 
 
-async def test_silent_upstreams_cost_the_client_nothing_up_to_the_days_exposure(place: Place) -> None:
+async def test_silent_upstreams_cost_the_client_nothing_up_to_the_days_exposure_then_an_estimate(place: Place) -> None:
     charges = []
     for _ in range(6):
         reservation = await place.reserved()
         verdict = place.process.reservations.unanswered(reservation, Reason.NO_ANSWER)
         entry = await place.process.reservations.settle(reservation, verdict, Timings())
         charges.append(entry.figures.charge_nano_usd)
-    assert charges == [0, 0, 0, AMOUNT, AMOUNT, AMOUNT]
+    assert charges[:3] == [0, 0, 0]
+    assert len(set(charges[3:])) == 1
+    assert 0 < charges[-1] <= AMOUNT
 
 
 @pytest.mark.parametrize("place", ["capped"], indirect=True)

@@ -36,9 +36,21 @@ def test_cost_and_margin_are_the_charge_and_the_rest_is_overrun(terms: Terms, us
     assert figures.margin_nano_usd >= 0 or figures.overrun_nano_usd > 0
 
 
+@given(TERMS, whole_usages(), st.integers(-(10**12), 10**12))
+def test_an_unanswered_request_is_exposure_within_the_cap_and_its_estimate_above_it(
+    terms: Terms, estimate: TokenUsage, left: int
+) -> None:
+    verdict = settlement.unanswered(terms, Reason.NO_ANSWER, estimate, exposure_left_nano_usd=left)
+    if terms.reserved_nano_usd <= left:
+        assert verdict.figures == Figures(exposure_nano_usd=terms.reserved_nano_usd)
+    else:
+        assert verdict == settlement.charged_for_usage(terms, Reason.NO_ANSWER, estimate, UsageSource.ESTIMATED)
+
+
 @given(AMOUNTS, st.integers(-(10**12), 10**12))
-def test_an_unanswered_request_is_exposure_within_the_cap_and_charged_above_it(reserved: int, left: int) -> None:
-    verdict = settlement.unanswered(Outcome.EXPIRED, Reason.ABANDONED, reserved, exposure_left_nano_usd=left)
+def test_an_abandoned_request_is_exposure_within_the_cap_and_charged_above_it(reserved: int, left: int) -> None:
+    verdict = settlement.abandoned(reserved, exposure_left_nano_usd=left)
+    assert verdict.outcome is Outcome.EXPIRED
     free = Figures(exposure_nano_usd=reserved)
     held = Figures(cost_nano_usd=reserved, charge_nano_usd=reserved)
     assert verdict.figures == (free if reserved <= left else held)

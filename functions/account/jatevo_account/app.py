@@ -30,7 +30,7 @@ from jatevo.domain.windows import EVERY_KEY, Window
 
 _DISABLED = Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
 
-type Answered = Callable[[Caller, Window], Awaitable[dict[str, Any] | Refusal]]
+type Answered = Callable[[Caller, Window, Window | None], Awaitable[dict[str, Any] | Refusal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +71,23 @@ class _Routes:
         self._errors = errors
 
     async def models(self, request: Request) -> Response:
-        async def answered(caller: Caller, _window: Window) -> dict[str, Any]:
+        async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any]:
             catalogue = await self._services.directory.catalogue()
             return model_list(catalogue.allowed(caller.key.models), self._margin_bps(caller))
 
         return await self._to_caller(request, answered)
 
     async def model(self, request: Request, model_id: str) -> Response:
-        async def answered(caller: Caller, _window: Window) -> dict[str, Any] | Refusal:
+        async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any] | Refusal:
             model = find_model(await self._services.directory.catalogue(), caller, model_id)
             return model if isinstance(model, Refusal) else model_object(model, self._margin_bps(caller))
 
         return await self._to_caller(request, answered)
 
     async def usage(self, request: Request) -> Response:
-        async def answered(caller: Caller, window: Window) -> dict[str, Any]:
+        async def answered(caller: Caller, of_account: Window, of_key: Window | None) -> dict[str, Any]:
             tallies = await self._services.usage.total(caller.account)
-            of_key = await self._services.counters.of_key(caller.key)
-            return usage_report(summed(tallies, caller.key.id), window, of_key, self._now())
+            return usage_report(summed(tallies, caller.key.id), of_account, of_key, self._now())
 
         return await self._to_caller(request, answered)
 
@@ -98,10 +97,12 @@ class _Routes:
         if isinstance(caller, Refusal):
             return self._errors.answer(caller)
         window = await self._services.counters.of_account(caller.account)
-        headers = limit_headers(standing_of(window), self._now())
+        of_key = await self._services.counters.of_key(caller.key)
+        binding = [window] if of_key is None else [of_key, window]
+        headers = limit_headers(standing_of(*binding), self._now())
         answer: dict[str, Any] | Refusal = _DISABLED
         if not window.blocked & {EVERY_KEY, caller.key.ref}:
-            answer = await answered(caller, window)
+            answer = await answered(caller, window, of_key)
         if isinstance(answer, Refusal):
             return self._errors.answer(answer, headers)
         headers["cache-control"] = "no-store"

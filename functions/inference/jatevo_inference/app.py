@@ -20,13 +20,14 @@ from jatevo.adapters.http.asgi import (
     json_bytes,
     read_body,
     respond,
+    send_patiently,
     start,
     until_disconnect,
 )
 from jatevo.adapters.wire.chat_answer import ChatFormat
 from jatevo.adapters.wire.chat_request import MAX_BODY_BYTES, parse_chat_request
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
-from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of
+from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of, tightest
 from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.channel import Channel
@@ -35,13 +36,14 @@ from jatevo.application.inference import Inference, Streaming
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
-from jatevo.domain.accounts import Account, Caller
-from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.accounts import Caller
+from jatevo.domain.refusals import Code, QuotaFacts, Refusal
 
 _log = logging.getLogger(__name__)
 
 CHAT_PATH = "/v1/chat/completions"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+_SMALL_BODY_BYTES = 64 * 1024
 _TOO_LARGE = Refusal(Code.REQUEST_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB.")
 _INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
 _STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot check this request right now. Try again shortly.")
@@ -84,9 +86,11 @@ class InferenceApp:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                # Only then: what runs after this answer is cancelled.
+                await self.drain()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
-                await self.drain()
                 return
 
 
@@ -103,6 +107,7 @@ class _Request:
         self._send = send
         self._id = ids.reservation_id(services.clock.now_ms(), services.randomness.bits(64))
         self._caller: Caller | None = None
+        self._body_read = False
         self._started = False
 
     async def serve(self) -> None:
@@ -112,8 +117,8 @@ class _Request:
                 await self._refuse(refusal)
         except ClientLeft:
             return
-        except StoreError:
-            _log.exception("request %s: the store does not answer", self._id)
+        except StoreError as error:
+            _log.error("request %s: the store does not answer: %s", self._id, error)
             await self._refuse(_STORE_DOWN, told=False)
         except Exception:  # noqa: BLE001 - the outermost edge of a request
             _log.exception("request %s failed", self._id)
@@ -135,9 +140,12 @@ class _Request:
         self._caller = caller
         try:
             raw = await read_body(self._receive, MAX_BODY_BYTES)
+            self._body_read = True
         except BodyTooLarge:
             return _TOO_LARGE
-        request = parse_chat_request(raw)
+        # A large body takes a while: it must not keep other clients waiting.
+        parse = parse_chat_request
+        request = parse(raw) if len(raw) < _SMALL_BODY_BYTES else await asyncio.to_thread(parse, raw)
         if isinstance(request, Refusal):
             return request
         serve = self._services.inference.stream if request.stream else self._services.inference.complete
@@ -153,14 +161,14 @@ class _Request:
 
     async def _send_whole(self, done: Completed) -> None:
         back = done.reservation.terms.reserved_nano_usd - done.entry.figures.charge_nano_usd
-        standing = standing_of(done.reservation.window, given_back_nano_usd=back)
+        standing = standing_of(*done.reservation.windows, given_back_nano_usd=back)
         self._started = True
         await respond(self._send, 200, self._headers(standing), done.body)
 
     async def _send_stream(self, streaming: Streaming) -> None:
         """Write a stream until it ends, or give it up when nobody reads it."""
         self._started = True
-        await start(self._send, 200, {**self._headers(standing_of(streaming.reservation.window)), **_SSE})
+        await start(self._send, 200, {**self._headers(standing_of(*streaming.reservation.windows)), **_SSE})
         channel = streaming.channel
         writing = asyncio.ensure_future(self._write(channel))
         watching = [
@@ -178,9 +186,9 @@ class _Request:
 
     async def _write(self, channel: Channel) -> None:
         while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
-            await self._send({"type": "http.response.body", "body": data or HEARTBEAT, "more_body": True})
+            await send_patiently(self._send, data or HEARTBEAT, more=True)
         if channel.whole:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send_patiently(self._send, b"", more=False)
 
     async def _reject(self, rejected: Rejected) -> Refusal | None:
         """Send the refusal of a request that held a reservation; others are returned."""
@@ -191,24 +199,26 @@ class _Request:
         if rejected.entry is not None:
             back = rejected.reservation.terms.reserved_nano_usd - rejected.entry.figures.charge_nano_usd
             request_back = rejected.entry.gives_request_back
-        standing = standing_of(rejected.reservation.window, given_back_nano_usd=back, request_back=request_back)
+        standing = standing_of(*rejected.reservation.windows, given_back_nano_usd=back, request_back=request_back)
         await self._send_error(rejected.refusal, standing)
         return None
 
     async def _refuse(self, refusal: Refusal, *, told: bool = True) -> None:
         """Send a refusal; with both counters where the caller is known and `told`."""
-        standing = None
-        if refusal.quota is not None:
-            standing = standing_in(refusal.quota)
-        elif told and self._caller is not None:
-            standing = await self._standing(self._caller.account)
+        standing = await self._standing(self._caller, refusal.quota) if told and self._caller is not None else None
         await self._send_error(refusal, standing)
 
-    async def _standing(self, account: Account) -> Standing | None:
+    async def _standing(self, caller: Caller, facts: QuotaFacts | None) -> Standing | None:
+        """Return both counters, with no read where a refusal by the account's limits tells them already."""
+        told = () if facts is None else (standing_in(facts),)
+        if told and caller.key.caps is None:
+            return told[0]
         try:
-            return standing_of(await self._services.counters.of_account(account))
+            account = await self._services.counters.of_account(caller.account)
+            key = await self._services.counters.of_key(caller.key)
         except StoreError:
             return None
+        return tightest(*told, *(standing_of(window) for window in (account, key) if window is not None))
 
     async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:
         now_unix_s = self._services.clock.now_ms() // 1000
@@ -218,6 +228,8 @@ class _Request:
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
         headers = {"x-request-id": f"req_{self._id}"}
+        if not self._body_read:
+            headers["connection"] = "close"  # nobody is going to read what may still be coming
         if standing is not None:
             headers |= limit_headers(standing, self._services.clock.now_ms() // 1000)
         return headers

@@ -7,7 +7,8 @@ cannot stop them.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from jatevo.domain.refusals import Code, Refusal
 
 _log = logging.getLogger(__name__)
 
+DRAIN_PATIENCE_S = 10.0
 _STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot account for requests right now. Try again shortly.")
 
 
@@ -54,6 +56,7 @@ class Inference:
         self._errors = errors
         self.heartbeat_s = heartbeat_s
         self._running: set[asyncio.Task[Any]] = set()
+        self._exchanges: set[Exchange] = set()
 
     async def complete(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Completed | Rejected:
         """Answer a request in one piece."""
@@ -66,14 +69,25 @@ class Inference:
         """
         return await asyncio.shield(self._detached(self._begin(caller, request, wire)))
 
-    async def drain(self) -> None:
-        """Wait until everything under way is settled: for an orderly shutdown."""
+    async def drain(self, patience_s: float = DRAIN_PATIENCE_S) -> None:
+        """
+        Settle everything under way: for an orderly shutdown.
+
+        Answers still being read after `patience_s` are read no further and charged for what had come.
+        """
+        if self._running:
+            await asyncio.wait(self._running, timeout=patience_s)
+        for exchange in tuple(self._exchanges):
+            exchange.stop()
         while self._running:
             await asyncio.wait(self._running)
 
     async def _complete(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Completed | Rejected:
         exchange = await self._admitted(caller, request, wire)
-        return exchange if isinstance(exchange, Rejected) else await exchange.whole()
+        if isinstance(exchange, Rejected):
+            return exchange
+        with self._known(exchange):
+            return await exchange.whole()
 
     async def _begin(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Streaming | Rejected:
         exchange = await self._admitted(caller, request, wire)
@@ -89,8 +103,8 @@ class Inference:
     async def _admitted(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Exchange | Rejected:
         try:
             admitted = await self._admission.admit(caller, request, wire)
-        except StoreError:
-            _log.exception("nothing could be reserved")
+        except StoreError as error:
+            _log.error("nothing could be reserved: %s", error)
             return Rejected(_STORE_DOWN)
         if isinstance(admitted, Refusal):
             return Rejected(admitted)
@@ -99,12 +113,22 @@ class Inference:
     async def _guarded(self, exchange: Exchange, channel: Channel) -> None:
         """Run a stream. This is the outermost edge of its task: whatever escapes must not leave its reader waiting."""
         try:
-            await exchange.stream(channel)
+            with self._known(exchange):
+                await exchange.stream(channel)
         except Exception:  # noqa: BLE001 - the outermost edge of a task
             _log.exception("a stream failed; the sweeper will end its reservation")
             if not exchange.begun.done():
                 exchange.begun.set_result(Rejected(UNSETTLED, exchange.reservation))
             channel.close(whole=False)
+
+    @contextmanager
+    def _known(self, exchange: Exchange) -> Iterator[None]:
+        """Keep an exchange where `drain` finds it."""
+        self._exchanges.add(exchange)
+        try:
+            yield
+        finally:
+            self._exchanges.discard(exchange)
 
     def _detached[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)

@@ -16,9 +16,10 @@ answered                                       charged for the usage reported, o
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jatevo.application.admission import Admitted
 from jatevo.application.channel import Channel
@@ -49,12 +50,18 @@ _MOST_ANSWER_BYTES = 32 * 1024 * 1024
 _BLAMES_THE_BODY = frozenset({400, 413, 422})
 _BUSY = frozenset({429, 503})
 
+_TAIL_S = 5.0
+"""How long after the last choice has finished its usage and end marker are waited for."""
+
 _TIMED_OUT = Refusal(Code.UPSTREAM_TIMEOUT, "The model did not answer in time.", billable=True)
 _BROKE = Refusal(Code.UPSTREAM_ERROR, "The model's answer broke off.", billable=True)
 _FAILED = Refusal(Code.UPSTREAM_ERROR, "The model failed to answer. You were not charged; try again.")
 _DOWN = Refusal(Code.UPSTREAM_UNAVAILABLE, "The model is not available right now. You were not charged; try again.")
 _REJECTED = Refusal(
     Code.INVALID_REQUEST, "The model rejected this request as invalid. Check its messages, tools and parameters."
+)
+_CHARGED_ALL_THE_SAME = (
+    "Its estimated cost was charged, because too much of today's budget went into requests that got no answer."
 )
 UNSETTLED = Refusal(Code.SERVICE_UNAVAILABLE, "The request could not be accounted for in time.", billable=True)
 
@@ -95,6 +102,8 @@ class Exchange:
         self._errors = errors
         self._clock = clock
         self._first_token_at_ms: int | None = None
+        self._reading: asyncio.Timeout | None = None
+        self._stopped = False
         self.begun: asyncio.Future[Rejected | None] = asyncio.get_running_loop().create_future()
         """Of a stream: None once there is something to send, or the refusal that came instead."""
 
@@ -113,7 +122,7 @@ class Exchange:
                 raise UpstreamBroken("not an answer")
             return reading
 
-        result = await self._first_answer(read)
+        result = await self._until_stopped(read, lambda: self._no_answer(_BROKE))
         if isinstance(result, _Failure):
             return Rejected(result.refusal, admitted.reservation, await self._settle(result.verdict))
         entry = await self._settle(self._charged(result, Reason.ANSWERED))
@@ -133,7 +142,7 @@ class Exchange:
         async def relay(answer: UpstreamAnswer, pool: Pool) -> Verdict | _Failure:
             return await self._relay(answer, pool, reader, channel)
 
-        result = await self._first_answer(relay)
+        result = await self._until_stopped(relay, lambda: self._as_read(reader, channel, _BROKE))
         verdict = result.verdict if isinstance(result, _Failure) else result
         entry = await self._settle(verdict)
         refusal = result.refusal if isinstance(result, _Failure) else None if entry else UNSETTLED
@@ -148,6 +157,27 @@ class Exchange:
             await channel.write(reader.failure(refusal))
             channel.close(whole=False)
 
+    def stop(self) -> None:
+        """Read no further: what has come so far is settled. For a shutdown that cannot wait."""
+        self._stopped = True
+        self._read_on_for(0)
+
+    def _read_on_for(self, seconds: float) -> None:
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def _until_stopped[T](
+        self, use: Callable[[UpstreamAnswer, Pool], Awaitable[T | _Failure]], salvage: Callable[[], T | _Failure]
+    ) -> T | _Failure:
+        """Return what comes of the upstreams, or what `salvage` makes of it when reading was cut short."""
+        try:
+            async with asyncio.timeout(0 if self._stopped else None) as self._reading:
+                return await self._first_answer(use)
+        except TimeoutError:
+            return salvage()
+        finally:
+            self._reading = None
+
     async def _first_answer[T](self, use: Callable[[UpstreamAnswer, Pool], Awaitable[T | _Failure]]) -> T | _Failure:
         """Try the routes in order until one answers 200 and give that answer to `use`; or say why none did."""
         failure = _Failure(_DOWN, settlement.released(Reason.UPSTREAM_REFUSED))
@@ -158,7 +188,7 @@ class Exchange:
                         return await use(answer, pool)
                     _log.warning("pool %s answered %d", pool.id, answer.status)
                     if answer.status in _BLAMES_THE_BODY:
-                        return _Failure(_REJECTED, settlement.counted_free(Reason.CLIENT_ERROR))
+                        return await self._rejected(answer)
                     failure = _Failure(_DOWN if answer.status in _BUSY else _FAILED, failure.verdict)
             except UpstreamUnreachable:
                 _log.warning("pool %s cannot be reached", pool.id)
@@ -166,34 +196,52 @@ class Exchange:
             except UpstreamError as error:
                 _log.warning("pool %s: %s", pool.id, error)
                 refusal = _TIMED_OUT if isinstance(error, UpstreamTimeout) else _BROKE
-                return _Failure(refusal, self._unanswered())
+                return self._no_answer(refusal)
         return failure
+
+    async def _rejected(self, answer: UpstreamAnswer) -> _Failure:
+        """Return the failure of a request that the upstream finds invalid, or longer than the context."""
+        with contextlib.suppress(UpstreamError):
+            if self._admitted.wire.says_too_long(await _all_of(answer)):
+                window = self._admitted.reservation.wanted.model.context_window
+                detail = f"The input is longer than the model's context window of {window} tokens. Shorten it."
+                too_long = Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param="messages")
+                return _Failure(too_long, settlement.counted_free(Reason.CLIENT_ERROR))
+        return _Failure(_REJECTED, settlement.counted_free(Reason.CLIENT_ERROR))
 
     async def _relay(
         self, answer: UpstreamAnswer, pool: Pool, reader: StreamReader, channel: Channel
     ) -> Verdict | _Failure:
         """Pass an answer on until it ends, breaks, or nobody reads it any more."""
-        refusal, reason = _BROKE, Reason.UPSTREAM_BROKE
+        refusal, finished = _BROKE, False
         try:
             async for data in answer.body:
                 frames = reader.feed(data)
                 if frames:
                     self._begin()
                     await channel.write(frames)
-                if reader.done or reader.reading().garbled:
+                reading = reader.reading()
+                if reader.done or reading.garbled:
                     break
+                if reading.finished and not finished:
+                    finished = True
+                    self._read_on_for(_TAIL_S)
                 if channel.abandoned.is_set() and pool.when_client_leaves is WhenClientLeaves.STOP:
-                    return self._charged(reader.reading(), Reason.CLIENT_LEFT)
+                    return self._charged(reading, Reason.CLIENT_LEFT)
         except UpstreamError as error:
             if not self.begun.done():
                 raise
             refusal = _TIMED_OUT if isinstance(error, UpstreamTimeout) else _BROKE
+        return self._as_read(reader, channel, refusal)
+
+    def _as_read(self, reader: StreamReader, channel: Channel, refusal: Refusal) -> Verdict | _Failure:
+        """Return how a stream ends that is read no further: whole, or broken off with `refusal`."""
         reading = reader.reading()
         if reading.finished:
             return self._charged(reading, Reason.CLIENT_LEFT if channel.abandoned.is_set() else Reason.ANSWERED)
         if reading.produced_bytes == 0:
-            return _Failure(refusal, self._unanswered())
-        return _Failure(refusal, self._charged(reading, reason))
+            return self._no_answer(refusal)
+        return _Failure(refusal, self._charged(reading, Reason.UPSTREAM_BROKE))
 
     def _begin(self) -> None:
         if self._first_token_at_ms is None:
@@ -209,8 +257,12 @@ class Exchange:
         deadline = self._reservations.deadline_unix_ms(admitted.reservation)
         return UpstreamCall(pool, admitted.wire.path, body, deadline, f"req_{admitted.reservation.id}")
 
-    def _unanswered(self) -> Verdict:
-        return self._reservations.unanswered(self._admitted.reservation, Reason.NO_ANSWER)
+    def _no_answer(self, refusal: Refusal) -> _Failure:
+        """Return the failure of a call that may have been billed and brought nothing; it says so if it is charged."""
+        verdict = self._reservations.unanswered(self._admitted.reservation, Reason.NO_ANSWER)
+        if verdict.figures.charge_nano_usd:
+            refusal = replace(refusal, detail=f"{refusal.detail} {_CHARGED_ALL_THE_SAME}")
+        return _Failure(refusal, verdict)
 
     def _charged(self, reading: Reading, reason: Reason) -> Verdict:
         """Return the charge for what was read: by the upstream's count where it can be believed."""

@@ -13,8 +13,9 @@ is made; no request is accepted unless every window took its hold; nothing is he
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -35,18 +36,26 @@ from jatevo.domain import ids, settlement
 from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window
 from jatevo.domain.calendar import next_reset_unix_s, utc_day
 from jatevo.domain.catalogue import Model
-from jatevo.domain.ledger import LedgerEntry, Outcome, Reason, Timings
+from jatevo.domain.ledger import LedgerEntry, Reason, Timings
 from jatevo.domain.money import share_nano_usd
-from jatevo.domain.projection import Ask, Projection, affordable_output_cap, project, shrink_default_cap
+from jatevo.domain.projection import (
+    Ask,
+    Projection,
+    affordable_output_cap,
+    project,
+    shrink_default_cap,
+    with_output_cap,
+)
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal, Scope
 from jatevo.domain.settlement import Terms, Verdict
 from jatevo.domain.tokens import UsageSource
-from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Window, WindowKey, opened
+from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Window, WindowKey, bound_against, opened
 
 _log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 8
 _PROMPT_ATTEMPTS = 3
+_MOST_FITTINGS = 5
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _RELEASE_PATIENCE_S = 5
@@ -98,9 +107,14 @@ class Reservation:
     projection: Projection
     terms: Terms
     holds: tuple[tuple[WindowKey, Hold], ...]
-    window: Window
-    """The account's day window right after this request was accepted."""
+    windows: tuple[Window, ...]
+    """The windows that bind it, the account's last, right after this request was accepted."""
     exposure_left_nano_usd: int
+
+    @property
+    def window(self) -> Window:
+        """The account's window."""
+        return self.windows[-1]
 
     @property
     def reserved_at_ms(self) -> int:
@@ -157,24 +171,24 @@ class Reservations:
         A request without a cap of its own is given a smaller one when the default does not fit; one whose estimate
         does not fit is counted exactly where the upstream can. Raises StoreError when the store does not answer.
         """
-        margin_bps = self._margin_bps(wanted.caller.account)
         expires_at = self._clock.now_ms() // 1000 + self._policy.upstream_deadline_s + self._policy.grace_s
-        projection = self._first_projection(wanted, margin_bps)
-        result = await self._attempts(wanted, projection, expires_at)
-        if isinstance(result, Refused) and result.bound in _BUDGET_BOUNDS and count_tokens is not None:
-            exact = await count_tokens()
-            if exact is not None and exact < projection.input_tokens:
-                wanted = replace(wanted, ask=replace(wanted.ask, exact_input_tokens=exact))
-                projection = self._fitting(wanted, margin_bps, result.window)
-                result = await self._attempts(wanted, projection, expires_at)
-        if isinstance(result, Refused) and result.bound in _BUDGET_BOUNDS and wanted.ask.output_cap is None:
-            smaller = self._fitting(wanted, margin_bps, result.window)
-            if smaller.amount_nano_usd < projection.amount_nano_usd:
-                projection = smaller
-                result = await self._attempts(wanted, projection, expires_at)
-        if isinstance(result, Refused):
-            return self._refusal(wanted, projection, margin_bps, result)
-        return result
+        seen = self._expected_windows(wanted.caller)
+        projection = self._fitting(wanted, seen.values())
+        for fitting in itertools.count(1):
+            result = await self._attempts(wanted, projection, expires_at)
+            if not isinstance(result, Refused):
+                return result
+            seen[result.window.key] = result.window
+            if result.bound in _BUDGET_BOUNDS and count_tokens is not None:
+                exact, count_tokens = await count_tokens(), None
+                if exact is not None and exact < projection.input_tokens:
+                    wanted = replace(wanted, ask=replace(wanted.ask, exact_input_tokens=exact))
+            tighter = self._fitting(wanted, seen.values())
+            fits_better = tighter.amount_nano_usd < projection.amount_nano_usd
+            if result.bound not in _BUDGET_BOUNDS or not fits_better or fitting == _MOST_FITTINGS:
+                return self._refusal(wanted, projection, result)
+            projection = tighter
+        raise AssertionError("the loop above ends by returning")
 
     async def settle(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
         """
@@ -192,11 +206,13 @@ class Reservations:
 
     def unanswered(self, reservation: Reservation, reason: Reason) -> Verdict:
         """Return the verdict for a request that may have been billed upstream and brought nothing."""
+        ask, projection = reservation.wanted.ask, reservation.projection
+        estimate = replace(
+            settlement.estimated_usage(ask.size, produced_bytes=0),
+            output_tokens=projection.output_cap * projection.choices,
+        )
         return settlement.unanswered(
-            Outcome.CHARGED,
-            reason,
-            reservation.terms.reserved_nano_usd,
-            exposure_left_nano_usd=reservation.exposure_left_nano_usd,
+            reservation.terms, reason, estimate, exposure_left_nano_usd=reservation.exposure_left_nano_usd
         )
 
     async def _attempts(self, wanted: Wanted, projection: Projection, expires_at: int) -> Reservation | Refused:
@@ -230,7 +246,7 @@ class Reservations:
             projection=projection,
             terms=Terms(wanted.model.price, self._margin_bps(wanted.caller.account), hold.amount_nano_usd),
             holds=tuple((key, hold) for key in keys),
-            window=opened(keys[-1], wanted.caller.account.limits, wanted.caller.account.version),
+            windows=(),
             exposure_left_nano_usd=0,
         )
         taken = await self._hold_all(draft, now_ms)
@@ -239,7 +255,7 @@ class Reservations:
         await self._mend(taken, wanted.caller)
         window = taken[-1]
         cap = share_nano_usd(window.limits.budget_nano_usd, self._policy.exposure_cap_bps)
-        return replace(draft, window=window, exposure_left_nano_usd=cap - window.exposed_nano_usd)
+        return replace(draft, windows=tuple(taken), exposure_left_nano_usd=cap - window.exposed_nano_usd)
 
     async def _hold_all(self, draft: Reservation, now_ms: int) -> list[Window] | Refused | _Missing | None:
         """Take the holds of an attempt in their order. Return the windows, the account's last, once all are taken."""
@@ -329,42 +345,63 @@ class Reservations:
         self._memory.forget(window.key)
         return True
 
-    def _first_projection(self, wanted: Wanted, margin_bps: int) -> Projection:
-        """Return the worst case to begin with: a default cap starts no larger than a fair share of what is known."""
-        account, now_ms = wanted.caller.account, self._clock.now_ms()
-        key = account_window(account.id, utc_day(now_ms // 1000))
-        seen = self._memory.last_seen(key, now_ms) or opened(key, account.limits, account.version)
-        return self._fitting(wanted, margin_bps, seen)
+    def _expected_windows(self, caller: Caller) -> dict[WindowKey, Window]:
+        """Return how the windows that bind a caller looked last, or will look when they are opened."""
+        now_ms = self._clock.now_ms()
+        expected = {}
+        for key in self._binding_windows(caller, utc_day(now_ms // 1000)):
+            limits = caller.account.limits if key.owner == caller.account.id else caller.key.caps or Limits()
+            expected[key] = self._memory.last_seen(key, now_ms) or opened(key, limits, 0)
+        return expected
 
-    def _fitting(self, wanted: Wanted, margin_bps: int, window: Window) -> Projection:
-        """Return the worst case, with a default cap made to fit `window`; a client's own cap is never changed."""
+    def _fitting(self, wanted: Wanted, windows: Iterable[Window]) -> Projection:
+        """
+        Return the worst case. A default cap is made to fit every one of `windows`; a client's own is never changed.
+
+        Where a window has no room for any, the default cap stands: the store will say whether that is still so.
+        """
+        margin_bps = self._margin_bps(wanted.caller.account)
         projection = project(wanted.model, wanted.ask, margin_bps)
         if wanted.ask.output_cap is not None:
             return projection
-        smaller = shrink_default_cap(
-            wanted.model,
-            wanted.ask,
-            margin_bps,
-            budget_left_nano_usd=window.budget_left_nano_usd,
-            free_slots=window.free_slots,
-        )
-        return smaller or projection
+        shrunk = [
+            shrink_default_cap(
+                wanted.model,
+                wanted.ask,
+                margin_bps,
+                budget_left_nano_usd=window.budget_left_nano_usd,
+                free_slots=window.free_slots,
+            )
+            for window in windows
+        ]
+        return min(filter(None, [*shrunk, projection]), key=lambda candidate: candidate.amount_nano_usd)
 
-    def _refusal(self, wanted: Wanted, projection: Projection, margin_bps: int, refused: Refused) -> Refusal:
-        window = refused.window
-        remaining = window.budget_left_nano_usd
+    def _refusal(self, wanted: Wanted, projection: Projection, refused: Refused) -> Refusal:
+        """
+        Return the refusal of a request by a window, true for the least that would have served it.
+
+        A request without a cap would have been served with any: so what is too much for good, and what only until
+        requests under way settle, is judged by the smallest.
+        """
+        window, bound = refused.window, refused.bound
+        margin_bps = self._margin_bps(wanted.caller.account)
+        if bound in _BUDGET_BOUNDS and wanted.ask.output_cap is None:
+            projection = with_output_cap(wanted.model, wanted.ask, margin_bps, cap=1)
+            least = Hold(projection.amount_nano_usd, 0, wanted.caller.key.ref)
+            bound = bound_against(window, least) or Bound.BUDGET_IN_FLIGHT
+        room = window.budget_left_nano_usd + window.held_nano_usd
         facts = QuotaFacts(
             scope=Scope.ACCOUNT if window.key.owner == wanted.caller.account.id else Scope.KEY,
             resets_at_unix_s=next_reset_unix_s(self._clock.now_ms() // 1000),
             requests_limit=window.limits.requests,
             requests_left=window.requests_left,
             budget_limit_nano_usd=window.limits.budget_nano_usd,
-            budget_left_nano_usd=remaining,
+            budget_left_nano_usd=window.budget_left_nano_usd,
             projected_nano_usd=projection.amount_nano_usd,
-            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin_bps, remaining),
+            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin_bps, room),
             concurrency_limit=window.limits.concurrency,
         )
-        return Refusal(_CODES[refused.bound], quota=facts)
+        return Refusal(_CODES[bound], quota=facts)
 
     def _entry(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
         wanted = reservation.wanted

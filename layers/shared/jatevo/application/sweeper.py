@@ -13,7 +13,7 @@ from jatevo.application.ports import Clock, Ledger, WindowStore
 from jatevo.domain import ids, settlement
 from jatevo.domain.accounts import account_window, key_window, owning_account
 from jatevo.domain.calendar import utc_day
-from jatevo.domain.ledger import LedgerEntry, Outcome, Reason
+from jatevo.domain.ledger import LedgerEntry, Reason
 from jatevo.domain.money import share_nano_usd
 from jatevo.domain.windows import Hold, Window, WindowKey
 
@@ -119,9 +119,7 @@ class Sweeper:
         else:
             cap = share_nano_usd(of_account.limits.budget_nano_usd, self._exposure_cap_bps)
             left = cap - of_account.exposed_nano_usd
-            verdict = settlement.unanswered(
-                Outcome.EXPIRED, Reason.ABANDONED, hold.amount_nano_usd, exposure_left_nano_usd=left
-            )
+            verdict = settlement.abandoned(hold.amount_nano_usd, exposure_left_nano_usd=left)
         return LedgerEntry(
             account_id=account_id,
             day=day,

@@ -70,7 +70,7 @@ def project(model: Model, ask: Ask, margin_bps: int) -> Projection:
     """Return the worst case of a request with its own output cap, or the model's default one."""
     wanted = model.default_output_tokens if ask.output_cap is None else ask.output_cap
     cap = min(wanted, model.max_output_tokens, model.context_window)
-    return _with_cap(model, ask, margin_bps, cap)
+    return with_output_cap(model, ask, margin_bps, cap=cap)
 
 
 def affordable_output_cap(model: Model, ask: Ask, margin_bps: int, budget_nano_usd: int) -> int:
@@ -82,7 +82,7 @@ def affordable_output_cap(model: Model, ask: Ask, margin_bps: int, budget_nano_u
     low, high = 0, min(model.max_output_tokens, model.context_window)
     while low < high:
         middle = (low + high + 1) // 2
-        if _with_cap(model, ask, margin_bps, middle).amount_nano_usd <= budget_nano_usd:
+        if with_output_cap(model, ask, margin_bps, cap=middle).amount_nano_usd <= budget_nano_usd:
             low = middle
         else:
             high = middle - 1
@@ -106,10 +106,11 @@ def shrink_default_cap(
         fair = min(floor, affordable_output_cap(model, ask, margin_bps, budget_left_nano_usd))
     if fair == 0:
         return None
-    return _with_cap(model, ask, margin_bps, min(fair, model.default_output_tokens))
+    return with_output_cap(model, ask, margin_bps, cap=min(fair, model.default_output_tokens))
 
 
-def _with_cap(model: Model, ask: Ask, margin_bps: int, cap: int) -> Projection:
+def with_output_cap(model: Model, ask: Ask, margin_bps: int, *, cap: int) -> Projection:
+    """Return the worst case of a request with a given output cap per choice."""
     text = text_tokens(model, ask)
     images = ask.size.images * model.estimate.image_tokens
     audio = ask.size.audio_parts * model.estimate.audio_tokens

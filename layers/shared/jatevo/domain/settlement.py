@@ -60,17 +60,28 @@ def released(reason: Reason) -> Verdict:
     return Verdict(Outcome.RELEASED, reason)
 
 
-def unanswered(outcome: Outcome, reason: Reason, reserved_nano_usd: int, *, exposure_left_nano_usd: int) -> Verdict:
+def unanswered(terms: Terms, reason: Reason, estimate: TokenUsage, *, exposure_left_nano_usd: int) -> Verdict:
     """
     Return the verdict for a request that may have been billed upstream and brought the client nothing.
 
-    The client is not charged while the account's exposure of the day stays within its cap; beyond it the amount held
-    is charged, so that provoking such failures is no way to spend without paying.
+    The client is not charged while the account's exposure of the day stays within its cap; beyond it the estimate is
+    charged, so that provoking such failures is no way to spend without paying.
+    """
+    if terms.reserved_nano_usd <= exposure_left_nano_usd:
+        return Verdict(Outcome.CHARGED, reason, Figures(exposure_nano_usd=terms.reserved_nano_usd))
+    return charged_for_usage(terms, reason, estimate, UsageSource.ESTIMATED)
+
+
+def abandoned(reserved_nano_usd: int, *, exposure_left_nano_usd: int) -> Verdict:
+    """
+    Return the verdict for a reservation whose handler never came back. All that is known of it is what it holds.
+
+    As `unanswered`, but beyond the cap what was held is charged, and booked as cost: nobody knows its tokens.
     """
     if reserved_nano_usd <= exposure_left_nano_usd:
-        return Verdict(outcome, reason, Figures(exposure_nano_usd=reserved_nano_usd))
+        return Verdict(Outcome.EXPIRED, Reason.ABANDONED, Figures(exposure_nano_usd=reserved_nano_usd))
     figures = Figures(cost_nano_usd=reserved_nano_usd, charge_nano_usd=reserved_nano_usd)
-    return Verdict(outcome, reason, figures)
+    return Verdict(Outcome.EXPIRED, Reason.ABANDONED, figures)
 
 
 def estimated_usage(size: InputSize, produced_bytes: int) -> TokenUsage:

@@ -4,6 +4,7 @@ Small helpers for bare ASGI apps: a bounded body, a JSON answer, headers as text
 The inference function is bare ASGI: it needs no router, and a framework's import would cost it a third of its start.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -18,12 +19,19 @@ _DRAINED_BODIES = 4
 """How many times the allowed size is read and dropped, so that a client gets to see why its body was refused."""
 
 
+BODY_PATIENCE_S = 60.0
+"""How long a client may take to send its body."""
+READ_PATIENCE_S = 30.0
+"""How long a client may leave a piece of its answer unread."""
+_PIECE_BYTES = 64 * 1024
+
+
 class BodyTooLarge(Exception):
     """The body is larger than allowed."""
 
 
 class ClientLeft(Exception):
-    """The client left before its body was complete."""
+    """The client left, or does as if it had: it neither sends its body nor reads its answer."""
 
 
 def header(scope: Scope, name: str) -> str | None:
@@ -43,6 +51,14 @@ def bearer_token(scope: Scope) -> str | None:
 
 async def read_body(receive: Receive, most_bytes: int) -> bytes:
     """Return the whole body. Raises BodyTooLarge, having read on for a while, and ClientLeft."""
+    try:
+        async with asyncio.timeout(BODY_PATIENCE_S):
+            return await _body(receive, most_bytes)
+    except TimeoutError:
+        raise ClientLeft from None
+
+
+async def _body(receive: Receive, most_bytes: int) -> bytes:
     body = bytearray()
     size = 0
     while True:
@@ -75,7 +91,18 @@ async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
 async def respond(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Send a whole answer."""
     await start(send, status, {**headers, "content-type": "application/json", "content-length": str(len(body))})
-    await send({"type": "http.response.body", "body": body})
+    for begin in range(0, len(body), _PIECE_BYTES):
+        await send_patiently(send, body[begin : begin + _PIECE_BYTES], more=True)
+    await send_patiently(send, b"", more=False)
+
+
+async def send_patiently(send: Send, data: bytes, *, more: bool) -> None:
+    """Send a piece of an answer. Raises ClientLeft when nobody takes it for a while."""
+    try:
+        async with asyncio.timeout(READ_PATIENCE_S):
+            await send({"type": "http.response.body", "body": data, "more_body": more})
+    except TimeoutError:
+        raise ClientLeft from None
 
 
 def json_bytes(value: Any) -> bytes:

@@ -30,7 +30,13 @@ _log = logging.getLogger(__name__)
 _CONNECT_S = 5.0
 _TOKENIZE_S = 3.0
 _MOST_CONNECTIONS = 1000
-_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.LocalProtocolError,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
 
 type SecretLookup = Callable[[str], str | None]
 """Returns the secret that a pool's `api_key` reference names. Raises SecretUnavailable."""

@@ -25,6 +25,10 @@ from jatevo.domain.tokens import TokenUsage
 _SHOWN_OF_A_CHOICE = ("index", "message", "delta", "finish_reason", "logprobs")
 
 
+_TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+"""How OpenAI, and llama.cpp, say that an input is longer than the context."""
+
+
 class ChatFormat:
     """Chat completions, over upstreams that speak the same."""
 
@@ -35,6 +39,13 @@ class ChatFormat:
 
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
         return upstream_chat_body(request, pool, model=model, output_cap=output_cap)
+
+    def says_too_long(self, body: bytes) -> bool:
+        try:
+            error = json.loads(body)["error"]
+            return bool({error.get("code"), error.get("type")} & _TOO_LONG)
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            return False
 
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> "ChatStreamReader":
         return ChatStreamReader(request, reservation_id, self._wording)
@@ -66,8 +77,9 @@ class ChatAnswerReader:
             events = [event.strip() for event in sse.SseParser().feed(data)]
         except sse.FrameTooLong:
             return [], None
-        chunks = [_object(event) or {} for event in events if event != b"[DONE]"]
-        if not all(_are_choices(chunk.get("choices"), "delta") for chunk in chunks):
+        read = [_chunk(event) for event in events if event != b"[DONE]"]
+        chunks = [chunk for chunk in read if chunk is not None]
+        if len(chunks) < len(read):
             return [], None
         counter = UsageCounter(self._wanted)
         for chunk in chunks:
@@ -115,7 +127,7 @@ class ChatStreamReader:
         return Reading(
             usage=self._counter.usage,
             produced_bytes=self._produced,
-            finished=finished and not self._garbled,
+            finished=finished,
             garbled=self._garbled,
         )
 
@@ -138,11 +150,13 @@ class ChatStreamReader:
         if data.strip() == b"[DONE]":
             self._done = True
             return b""
-        chunk = _object(data)
-        choices = None if chunk is None else chunk.get("choices")
-        if chunk is None or not _are_choices(choices, "delta"):
-            self._garbled = True
+        chunk = _chunk(data)
+        if chunk is None:
+            # What comes after the last choice has finished cannot unfinish it.
+            self._done = self.reading().finished
+            self._garbled = not self._done
             return b""
+        choices = chunk["choices"]
         self._counter.note(chunk)
         if not choices:
             return b""
@@ -163,6 +177,26 @@ def _head(kind: str, request: InferenceRequest, reservation_id: str) -> dict[str
         "created": reserved_at_ms(reservation_id) // 1000,
         "model": request.model,
     }
+
+
+def _chunk(data: bytes) -> dict[str, Any] | None:
+    """
+    Return one chunk with its choices, None for what is none.
+
+    Frames that only tell the usage may have no choices, and a choice that only finishes may have no delta.
+    """
+    chunk = _object(data)
+    if chunk is None or not (chunk.get("choices") is not None or chunk.get("usage") is not None):
+        return None
+    choices = chunk.get("choices") or []
+    if not isinstance(choices, list):
+        return None
+    choices = [_with_delta(choice) for choice in choices]
+    return {**chunk, "choices": choices} if _are_choices(choices, "delta") else None
+
+
+def _with_delta(choice: Any) -> Any:
+    return {**choice, "delta": choice.get("delta") or {}} if isinstance(choice, dict) else choice
 
 
 def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None]:

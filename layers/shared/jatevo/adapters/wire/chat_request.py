@@ -158,6 +158,9 @@ def _check_message(message: Any, place: str) -> None:
             raise _invalid(f"{place}.content", "a string or a list of parts")
     elif not isinstance(content, str):
         raise _invalid(f"{place}.content", "a string or a list of parts")
+    if message.get("audio") is not None:
+        # It stands for sound the upstream keeps: nobody could say what it costs.
+        raise _unsupported(f"{place}.audio")
     if not isinstance(message.get("tool_calls", []), list | None):
         raise _invalid(f"{place}.tool_calls", "a list")
 
@@ -263,6 +266,15 @@ def _is_stop(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
 
 
+def _is_bias(value: Any) -> bool:
+    numbers = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+
+
+def _is_functions(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_TOOLS and all(isinstance(entry, dict) for entry in value)
+
+
 def _is_tools(value: Any) -> bool:
     return (
         isinstance(value, list)
@@ -283,14 +295,14 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "presence_penalty": _number(-2, 2),
     "top_logprobs": _integer(0, 20),
     "logprobs": _of(bool, "true or false"),
-    "logit_bias": _of(dict, "an object"),
+    "logit_bias": (_is_bias, "an object of numbers"),
     "seed": _integer(-(2**63), 2**63 - 1),
     "stop": (_is_stop, "a string or a list of strings"),
     "tools": (_is_tools, f"a list of at most {_MOST_TOOLS} tools, each an object with 'type'"),
     "tool_choice": _of((str, dict), "a string or an object"),
     "parallel_tool_calls": _of(bool, "true or false"),
     "response_format": _of(dict, "an object"),
-    "functions": _of(list, "a list"),
+    "functions": (_is_functions, "a list of objects"),
     "modalities": _of(list, "a list"),
     "metadata": _of(dict, "an object"),
     "store": _of(bool, "true or false"),

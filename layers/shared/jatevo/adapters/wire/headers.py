@@ -18,13 +18,27 @@ class Standing:
     budget_left_nano_usd: int
 
 
-def standing_of(window: Window, *, given_back_nano_usd: int = 0, request_back: bool = False) -> Standing:
-    """Return the counters of a window, plus what a settlement has just given back to it."""
+def standing_of(*windows: Window, given_back_nano_usd: int = 0, request_back: bool = False) -> Standing:
+    """Return the counters of the windows that bind a request, plus what its settlement has just given back to them."""
+    return tightest(
+        *(
+            Standing(
+                requests_limit=window.limits.requests,
+                requests_left=window.requests_left + request_back,
+                budget_limit_nano_usd=window.limits.budget_nano_usd,
+                budget_left_nano_usd=window.budget_left_nano_usd + given_back_nano_usd,
+            )
+            for window in windows
+        )
+    )
+
+
+def tightest(*standings: Standing) -> Standing:
+    """Return, of each counter, the one with least left: an account's or a key's own, whichever stops first."""
+    requests = min(standings, key=lambda standing: standing.requests_left)
+    budget = min(standings, key=lambda standing: standing.budget_left_nano_usd)
     return Standing(
-        requests_limit=window.limits.requests,
-        requests_left=window.requests_left + request_back,
-        budget_limit_nano_usd=window.limits.budget_nano_usd,
-        budget_left_nano_usd=window.budget_left_nano_usd + given_back_nano_usd,
+        requests.requests_limit, requests.requests_left, budget.budget_limit_nano_usd, budget.budget_left_nano_usd
     )
 
 

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 MAX_DEPTH = 100
+MAX_NODES = 200_000
 
 
 class BadJson(ValueError):
@@ -44,8 +45,12 @@ def _finite(text: str) -> float:
 
 def _check_depth(value: Any) -> None:
     level = [value]
+    nodes = 0
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _children(node)]
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise BadJson(f"The body holds more than {MAX_NODES:,} objects and lists.")
         if not level:
             return
     raise BadJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
