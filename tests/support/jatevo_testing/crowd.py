@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -17,7 +18,26 @@ from jatevo_testing.served import chat
 type Outcomes = Counter[tuple[int, str]]
 """How many answers had which status and error code ("" without one)."""
 
-_PATIENCE_S = 60
+_PATIENCE_S = 40
+
+
+class _Member:
+    """One client process with its share of the requests."""
+
+    def __init__(self, port: int, raw: bytes, count: int, barrier: Barrier) -> None:
+        self._answers, teller = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=_ask, args=(teller, port, raw, count, barrier), daemon=True)
+        self._process.start()
+        teller.close()
+
+    def outcomes(self) -> Outcomes:
+        """Wait for its answers. Raises EOFError when it failed; its own words are on stderr."""
+        assert self._answers.poll(2 * _PATIENCE_S), "a client did not come back"
+        found: Outcomes = self._answers.recv()
+        self._answers.close()
+        self._process.join()
+        self._process.close()
+        return found
 
 
 async def burst(
@@ -25,23 +45,12 @@ async def burst(
 ) -> Outcomes:
     """Send `requests` in all from `processes` processes, spread over gateways on `ports`, and count the answers."""
     raw = request(secret, chat(**body or {}))
-    barrier, answers = FORKS.Barrier(processes), FORKS.SimpleQueue()
-    crowd = [
-        FORKS.Process(
-            target=_member,
-            args=(ports[place % len(ports)], raw, len(range(place, requests, processes)), barrier, answers),
-            daemon=True,
-        )
-        for place in range(processes)
-    ]
-    for member in crowd:
-        member.start()
+    barrier = FORKS.Barrier(processes)
+    shares = [len(range(place, requests, processes)) for place in range(processes)]
+    crowd = [_Member(ports[place % len(ports)], raw, share, barrier) for place, share in enumerate(shares)]
     outcomes: Outcomes = Counter()
-    for _ in crowd:
-        outcomes.update(await asyncio.to_thread(answers.get))
     for member in crowd:
-        member.join()
-        member.close()
+        outcomes.update(await asyncio.to_thread(member.outcomes))
     return outcomes
 
 
@@ -51,9 +60,9 @@ def request(secret: str, body: dict[str, Any]) -> bytes:
     return f"{head}content-length: {len(raw)}\r\n\r\n".encode() + raw
 
 
-def _member(port: int, raw: bytes, count: int, barrier: Barrier, answers: Any) -> None:
+def _ask(teller: Connection, port: int, raw: bytes, count: int, barrier: Barrier) -> None:
     barrier.wait(_PATIENCE_S)
-    answers.put(asyncio.run(_all_at_once(port, raw, count)))
+    teller.send(asyncio.run(_all_at_once(port, raw, count)))
 
 
 async def _all_at_once(port: int, raw: bytes, count: int) -> Outcomes:
@@ -66,5 +75,6 @@ async def _one(port: int, raw: bytes) -> tuple[int, str]:
     writer.write(raw)
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
+    assert head, "the gateway hung up without an answer"
     status = int(head.split(b" ", 2)[1])
     return status, json.loads(body)["error"]["code"] if status != 200 else ""

@@ -5,11 +5,15 @@ The processes are forked from a server that has imported everything once, so tha
 None outlives the test run, however it ends.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING, cast
 
@@ -18,11 +22,9 @@ import uvicorn
 from jatevo.bootstrap import Gateway, Settings
 from jatevo_inference.handler import create_app
 from jatevo_local.engine import AWS_ENVIRONMENT
-from jatevo_local.ports import LOOPBACK, accepts_connections
+from jatevo_local.ports import LOOPBACK
 from jatevo_local.with_parent import bind_to
 from jatevo_testing.doom import Doom, Doomed
-from jatevo_testing.ports import free_ports
-from jatevo_testing.waiting import eventually
 
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.ledger import DynamoLedger
@@ -43,16 +45,25 @@ FORKS.set_forkserver_preload(
         "uvicorn.protocols.http.h11_impl",
     ]
 )
-_GOODBYE_S = 10.0
+_HELLO_S, _GOODBYE_S = 30.0, 10.0
 
 
 class GatewayProcess:
-    """One gateway, serving on `port` until it is stopped or kills itself."""
+    """One gateway, serving until it is ended or kills itself."""
 
-    def __init__(self, port: int, settings: Settings, doom: Doom | None) -> None:
-        self.port = port
-        self._process: ForkServerProcess = FORKS.Process(target=serve, args=(port, settings, doom), daemon=True)
+    def __init__(self, settings: Settings, doom: Doom | None) -> None:
+        self._told, teller = FORKS.Pipe(duplex=False)
+        self._process: ForkServerProcess = FORKS.Process(target=serve, args=(teller, settings, doom), daemon=True)
         self._process.start()
+        teller.close()
+
+    @cached_property
+    def port(self) -> int:
+        """The port it listens on; waits until it does."""
+        assert self._told.poll(_HELLO_S), "it did not start"
+        port: int = self._told.recv()
+        self._told.close()
+        return port
 
     @property
     def base_url(self) -> str:
@@ -67,10 +78,6 @@ class GatewayProcess:
     def was_killed(self) -> bool:
         return self._process.exitcode == -signal.SIGKILL
 
-    async def serves(self) -> bool:
-        assert self._process.is_alive(), "it did not start"
-        return accepts_connections(self.port)
-
     def end(self) -> None:
         """Ask it to settle what is under way, and end."""
         if self._process.is_alive():
@@ -80,17 +87,17 @@ class GatewayProcess:
         """Wait until it has ended, but not for ever."""
         self._process.join(_GOODBYE_S)
         self._process.kill()
-        self._process.join()
+        self._process.join(_GOODBYE_S)
         self._process.close()
 
 
 @asynccontextmanager
 async def gateways(settings: Settings, dooms: Sequence[Doom | None]) -> AsyncIterator[list[GatewayProcess]]:
     """Run a gateway for each doom (None: it lives on), and end those that are left."""
-    running = [GatewayProcess(port, settings, doom) for port, doom in zip(free_ports(len(dooms)), dooms, strict=True)]
+    running = [GatewayProcess(settings, doom) for doom in dooms]
     try:
         for gateway in running:
-            await eventually(gateway.serves, within_s=30)
+            await asyncio.to_thread(getattr, gateway, "port")
         yield running
     finally:
         for gateway in running:
@@ -99,12 +106,16 @@ async def gateways(settings: Settings, dooms: Sequence[Doom | None]) -> AsyncIte
             gateway.bury()
 
 
-def serve(port: int, settings: Settings, doom: Doom | None) -> None:
-    """Serve a gateway: what its process does."""
+def serve(teller: Connection, settings: Settings, doom: Doom | None) -> None:
+    """Serve a gateway on a port of the kernel's choice, and tell which: what its process does."""
     bind_to(os.getppid())
     os.environ |= AWS_ENVIRONMENT
     gateway = Gateway(settings)
     if doom is not None:
         gateway.windows = cast("DynamoWindows", Doomed(gateway.windows, doom))
         gateway.ledger = cast("DynamoLedger", Doomed(gateway.ledger, doom))
-    uvicorn.run(create_app(gateway), host=LOOPBACK, port=port, log_level="error", ws="none")
+    server = uvicorn.Server(uvicorn.Config(create_app(gateway), log_level="error", ws="none"))
+    listening = socket.create_server((LOOPBACK, 0), backlog=2048)
+    teller.send(listening.getsockname()[1])
+    teller.close()
+    server.run(sockets=[listening])
