@@ -38,6 +38,10 @@ async def slowly(_asked: Asked, connection: Connection) -> None:
     await connection.end_stream()
 
 
+async def silent(_asked: Asked, _connection: Connection) -> None:
+    await asyncio.sleep(60)
+
+
 async def breaking(_asked: Asked, connection: Connection) -> None:
     await connection.begin_stream()
     await connection.event(chunk("word "))
@@ -114,6 +118,17 @@ async def test_a_body_beyond_an_events_size_is_refused(cloud: Cloud, key: str) -
     long = {"model": "test-model", "messages": [{"role": "user", "content": "x" * 6_300_000}]}
     answer = await cloud.client.post("/v1/chat/completions", json=long, headers={"authorization": f"Bearer {key}"})
     assert answer.status_code == 413
+
+
+async def test_an_upstream_slower_than_the_deadline_is_an_error_and_a_settled_reservation(cloud: Cloud) -> None:
+    customer = await cloud.customer()
+    cloud.upstream.script = silent
+    body = {"model": "test-model", "messages": HELLO, "max_tokens": 5}
+    headers = {"authorization": customer["authorization"]}
+    answer = await cloud.client.post("/v1/chat/completions", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    window = (await cloud.admin.get(f"/accounts/{customer['account']}/window")).json()
+    assert window["open"] == {}
 
 
 async def test_no_call_was_refused_by_a_role(cloud: Cloud) -> None:

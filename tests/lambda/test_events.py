@@ -34,6 +34,7 @@ def environment(dynoxide: str, tables: TableNames) -> dict[str, str]:
         "JATEVO_DYNAMODB_ENDPOINT": dynoxide,
         "JATEVO_TABLE_PREFIX": tables.windows.removesuffix("-windows"),
         "JATEVO_OPERATOR_TOKEN": OPERATOR_TOKEN,
+        "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9",  # nobody is there
     }
 
 

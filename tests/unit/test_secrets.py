@@ -93,6 +93,6 @@ def test_a_secret_that_cannot_be_read_is_one_line_that_names_it(lookup: Secrets,
 def test_an_operator_token_that_cannot_be_read_ends_the_start_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
     gateway = Gateway(Settings(operator_token="ssm:/stack/operator-token"))
-    with pytest.raises(SettingsError, match="^JATEVO_OPERATOR_TOKEN: ssm:/stack/operator-token cannot be read: "):
+    with pytest.raises(SettingsError, match=r"^JATEVO_OPERATOR_TOKEN: ssm:/stack/operator-token cannot be read: "):
         gateway.administration()
     gateway.close()
