@@ -1,88 +1,18 @@
 """What handlers leave behind is ended once, paid for within bounds, and found again whatever got lost."""
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 
 import pytest
-from jatevo_testing.clocks import ManualClock
-from jatevo_testing.simulation.processes import Engine, Process, SkewedClock, connected, process
-from jatevo_testing.simulation.strands import MODEL
-from jatevo_testing.tables import put_account, put_key
+from jatevo_testing.stage import AMOUNT, Place
 
-from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
-from jatevo.adapters.dynamodb.ledger import DynamoLedger
-from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.application.ports import StoreUnavailable
-from jatevo.application.reservations import Policy, Reservation, Wanted
 from jatevo.domain import settlement
-from jatevo.domain.accounts import Account, ApiKey, Caller, account_window
-from jatevo.domain.calendar import utc_day
-from jatevo.domain.ledger import LedgerEntry, Outcome, Reason, Timings
-from jatevo.domain.projection import Ask, InputSize
+from jatevo.domain.accounts import Caller
+from jatevo.domain.ledger import Outcome, Reason, Timings
 from jatevo.domain.windows import Limits, Window, WindowKey
-from jatevo_local.engine import REGION
 
-POLICY = Policy(upstream_deadline_s=60, grace_s=30, margin_bps=0, exposure_cap_bps=2500)
-AMOUNT = 100
-"""What each request here is projected to cost: ten tokens in, ninety out."""
-BUDGET = 12 * AMOUNT
 UNPAID = 3
 """So many requests without an answer fit the exposure of a day."""
-_NAMES = count()
-
-
-@dataclass(frozen=True)
-class Place:
-    """One process over a real engine, at a time of its own, and one customer."""
-
-    engine: Engine
-    clock: ManualClock
-    process: Process
-    windows: DynamoWindows
-    ledger: DynamoLedger
-    caller: Caller
-
-    @property
-    def key(self) -> WindowKey:
-        return account_window(self.caller.account.id, utc_day(self.clock.now_ms() // 1000))
-
-    async def reserved(self, caller: Caller | None = None) -> Reservation:
-        ask = Ask(InputSize(), output_cap=90, exact_input_tokens=10)
-        result = await self.process.reservations.reserve(Wanted(caller or self.caller, MODEL, 1, ask))
-        assert isinstance(result, Reservation)
-        assert result.terms.reserved_nano_usd == AMOUNT
-        return result
-
-    async def window(self, key: WindowKey | None = None) -> Window:
-        window = await self.windows.read(key or self.key)
-        assert window is not None
-        return window
-
-    async def book(self) -> dict[str, LedgerEntry]:
-        entries = await self.ledger.entries(self.caller.account.id, self.key.period)
-        return {entry.reservation_id: entry for entry in entries}
-
-
-@pytest.fixture(scope="module")
-def engine(dynoxide: str) -> Iterator[Engine]:
-    with connected(dynoxide) as engine:
-        yield engine
-
-
-@pytest.fixture(params=["plain", "capped"])
-async def place(engine: Engine, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    name = next(_NAMES)
-    account = Account(f"acct_{name}", "test", Limits(100, BUDGET, 64))
-    caps = Limits(requests=50) if request.param == "capped" else None
-    key = ApiKey("key_abcdefghij", f"digest {name}", account.id, "", "", caps=caps)
-    put_account(engine.calls, engine.names, account)
-    put_key(engine.calls, engine.names, key)
-    clock, client = ManualClock(), DynamoClient(ClientOptions(REGION, engine.endpoint_url))
-    made = process("p", engine, client, SkewedClock(clock, 0), POLICY, name)
-    windows, ledger = DynamoWindows(client, engine.names), DynamoLedger(client, engine.names)
-    yield Place(engine, clock, made, windows, ledger, Caller(key, account))
-    client.close()
 
 
 async def test_abandoned_requests_are_free_up_to_the_days_exposure_and_charged_beyond(place: Place) -> None:

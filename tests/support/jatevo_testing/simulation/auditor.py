@@ -42,7 +42,7 @@ class Auditor(Listener):
     def __init__(self, names: TableNames, registered: Registered, now_ms: Callable[[], int]) -> None:
         self._names = names
         self._registered = registered
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self.windows: dict[str, Account] = {}
         self.decisions: dict[str, Decision] = {}
         self.attempted: dict[str, set[str]] = defaultdict(set)
@@ -62,6 +62,7 @@ class Auditor(Listener):
         sent = self.attempted[attempt.reservation_id]
         assert attempt.window not in sent, f"{attempt.reservation_id} is attempted twice in {attempt.window}"
         sent.add(attempt.window)
+        handler.attempted.append(attempt.reservation_id)
         for lost in handler.unknown:
             assert lost in self.decisions, f"{lost} got no answer and is not decided, yet another attempt is made"
 
@@ -103,7 +104,7 @@ class Auditor(Listener):
             return
         attempt, image = _attempt(arguments), image_of(item)
         self.refusal[handler.name] = (attempt, image)
-        self._evidence[handler.process, attempt.window].append((self._now_ms(), image))
+        self._evidence[handler.process, attempt.window].append((self.now_ms(), image))
         code = image.code_for(attempt.amount, attempt.key_ref)
         self.reached[f"refused {code}"] += 1
         if code == "key_disabled":
@@ -111,7 +112,7 @@ class Auditor(Listener):
 
     def remembered_by(self, process: str, refusals: int, within_ms: int) -> list[Image]:
         """The windows as a process last saw them refuse, where it saw so many refusals within that time."""
-        since_ms = self._now_ms() - within_ms
+        since_ms = self.now_ms() - within_ms
         return [
             seen[-1][1]
             for (name, _), seen in self._evidence.items()
@@ -214,6 +215,10 @@ class Auditor(Listener):
             assert (decision.charge, decision.exposure) == (0, 0)
         if decision.reason == "abandoned" and decision.outcome == "expired":
             assert {decision.charge, decision.exposure} == {0, decision.reserved}
+        if decision.outcome != "released":
+            accepted = self.windows.get(decision.book)
+            assert accepted is not None, "charged or expired in an account that has no window"
+            assert name in accepted.held_once, "charged or expired, though its account never took it"
         for account in self.windows.values():
             if name in account.image.open:
                 assert account.image.open[name].amount == decision.reserved

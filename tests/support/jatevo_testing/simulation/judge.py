@@ -1,11 +1,10 @@
 """The judge: what clients and operators are told must be true at the moment they are told it."""
 
-from jatevo.application.reservations import Reservation
-from jatevo.domain.accounts import Caller
+from jatevo.application.reservations import Reservation, Wanted
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.ids import reserved_at_ms
 from jatevo.domain.ledger import LedgerEntry
-from jatevo.domain.refusals import QuotaFacts, Refusal
+from jatevo.domain.refusals import Refusal
 from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.images import Image
 from jatevo_testing.simulation.processes import Process
@@ -29,28 +28,33 @@ class Judge:
         assert self._registered.anything_was_disabled, "a key was turned away though nothing was ever disabled"
         self._auditor.reached["turned away"] += 1
 
-    def refused(self, refusal: Refusal, caller: Caller, process: Process) -> None:
+    def refused(self, refusal: Refusal, wanted: Wanted, process: Process) -> None:
         """A refusal names the bound that truly refused: as the store said just now, or within the last second."""
-        quota = refusal.quota
-        assert quota is not None
-        amount, ref = quota.projected_nano_usd, caller.key.ref
+        self._nothing_else_is_held()
         own = self._auditor.refusal.get(CURRENT.get().name)
-        if own is not None and own[0].amount == amount and _tells(refusal, quota, own[1], ref):
+        if own is not None and _tells(refusal, wanted, own[1], attempted=own[0].amount):
             self._auditor.reached["refusal from the store"] += 1
             return
         images = self._auditor.remembered_by(process.name, _REMEMBERED_AFTER, _REMEMBERED_MS)
-        assert any(_tells(refusal, quota, image, ref) for image in images), f"{refusal} is not true, and never was"
+        assert any(_tells(refusal, wanted, image) for image in images), f"{refusal} is not true, and never was"
         self._auditor.reached["refusal from memory"] += 1
 
-    def accepted(self, reservation: Reservation, *, long_capped: bool) -> None:
+    def accepted(self, reservation: Reservation, *, bound_by_cap: bool) -> None:
         """An accepted request holds in every window that binds it, of the day it was made."""
         windows = {f"{key.owner}#{key.period}" for key, _ in reservation.holds}
         assert {key.period for key, _ in reservation.holds} == {utc_day(reserved_at_ms(reservation.id) // 1000)}
         for name in windows:
             assert reservation.id in self._auditor.windows[name].held_once, "accepted without a hold"
         assert self._auditor.attempted[reservation.id] == windows
-        assert len(windows) == 2 or not long_capped, "a cap set long ago does not bind"
+        assert len(windows) == 2 or not bound_by_cap, "a cap set long ago does not bind"
+        self._nothing_else_is_held(but=reservation.id)
         self._auditor.reached[f"accepted in {len(windows)}"] += 1
+
+    def _nothing_else_is_held(self, *, but: str | None = None) -> None:
+        """Of all that a handler attempted, only what it was given may be held and not decided."""
+        for name in CURRENT.get().attempted:
+            held = any(name in window.image.open for window in self._auditor.windows.values())
+            assert name == but or not held or name in self._auditor.decisions, f"{name} is held for nobody"
 
     def settled(self, reservation: Reservation, entry: LedgerEntry) -> None:
         """A handler is told the decision that stands."""
@@ -59,7 +63,22 @@ class Judge:
         assert entry.figures.charge_nano_usd <= reservation.terms.reserved_nano_usd
 
 
-def _tells(refusal: Refusal, quota: QuotaFacts, image: Image, key_ref: str) -> bool:
+def _tells(refusal: Refusal, wanted: Wanted, image: Image, *, attempted: int | None = None) -> bool:
+    """
+    Whether a refusal is true of a window: its figures are the window's, its code that of the bound that refuses.
+
+    A request without a cap is judged by the least that would have served it. Where there was room for that by the
+    last refusal, after several, the rest is in flight.
+    """
+    quota, key_ref = refusal.quota, wanted.caller.key.ref
+    assert quota is not None
+    projected = quota.projected_nano_usd
     told = (quota.requests_limit, quota.requests_left, quota.budget_limit_nano_usd, quota.budget_left_nano_usd)
-    stored = (image.requests_limit, image.requests_left, image.budget_limit, image.budget_left)
-    return told == stored and refusal.code == image.code_for(quota.projected_nano_usd, key_ref)
+    if told != (image.requests_limit, image.requests_left, image.budget_limit, image.budget_left):
+        return False
+    if wanted.ask.output_cap is not None and attempted is not None and attempted != projected:
+        return False
+    code = image.code_for(projected, key_ref)
+    if code == "accepted" and wanted.ask.output_cap is None and attempted is not None:
+        code = "budget_in_flight" if "budget" in image.code_for(attempted, key_ref) else code
+    return refusal.code == code

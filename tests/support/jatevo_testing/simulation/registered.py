@@ -70,9 +70,9 @@ class Registered:
             else:
                 self._capped_since_ms.setdefault(key["key_id"]["S"], self._now_ms())
 
-    def capped_for(self, key_id: str, ms: int) -> bool:
-        """Whether a key has had caps of its own for so long."""
-        return key_id in self._capped_since_ms and self._now_ms() - self._capped_since_ms[key_id] > ms
+    def capped_since_ms(self, key_id: str) -> int | None:
+        """Since when a key has had caps of its own; None: it has none."""
+        return self._capped_since_ms.get(key_id)
 
     def owns(self, name: str) -> bool:
         """Whether a window or book is the account's: a sweeper may come across others."""

@@ -131,6 +131,8 @@ class Simulation:
             new.append((self._lose_sweep_at, 0.05))
         if busy["request"] == 0:
             new.append((self._flood, 0.5))
+        if not self.auditor.windows:
+            new.append((self._change, 2))
         return [*new, (lambda: self._pass_time(self._chance.choice([1, 10, 95])), 0.1)]
 
     def _deliver(self) -> None:
@@ -155,11 +157,10 @@ class Simulation:
         self.start(f"request {self._begun}", process, self.strands.request(process))
 
     def _flood(self) -> None:
-        """Many requests at once in one process: floods are what it remembers refusals for."""
         process = self._chance.choice(self.processes)
-        for _ in range(14):
-            self._begun += 1
-            self.start(f"request {self._begun}", process, self.strands.request(process))
+        for _ in range(3):
+            self._begun += 4
+            self.start(f"request {self._begun} and more", process, self.strands.flood(process))
 
     def _change(self) -> None:
         process = self._chance.choice(self.processes)

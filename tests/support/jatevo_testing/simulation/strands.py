@@ -25,6 +25,7 @@ from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.judge import Judge
 from jatevo_testing.simulation.processes import KEEP_MS, Engine, Process
 from jatevo_testing.simulation.registered import Registered
+from jatevo_testing.simulation.wire import CURRENT
 from jatevo_testing.tables import put_account, put_key
 
 RATE = 10**6
@@ -91,27 +92,34 @@ class Strands:
         self._registered = registered
         self._chance = chance
         self._faults_are_made = faults_are_made
+        self._favoured = [1, 1, 1]
+        """Keys that the next requests come with: those of the latest change, for they are to race."""
         self._judge = Judge(auditor, registered)
 
     async def request(self, process: Process) -> None:
         """One request, from its key to its settlement, as the gateway does it."""
         reached = self._auditor.reached
+        CURRENT.get().begins_anew()
         try:
-            place = self._chance.choice([0, 0, 0, 1, 1, 2])
-            long_capped = self._registered.capped_for(self._customer.keys[place].id, KEEP_MS)
+            place = self._next_key()
+            key_id, began_ms = self._customer.keys[place].id, self._auditor.now_ms()
+            capped_ms = self._registered.capped_since_ms(key_id)
             caller = await process.access.authenticate(self._customer.secrets[place])
             if isinstance(caller, Refusal):
                 self._judge.turned_away(caller)
                 return
-            result = await process.reservations.reserve(self._wanted(caller), self._tokenizer())
+            wanted = self._wanted(caller)
+            result = await process.reservations.reserve(wanted, self._tokenizer())
         except StoreError:
             assert self._faults_are_made, "the store worked, and yet a request was not served"
             reached["not served: the store failed"] += 1
             return
         if isinstance(result, Refusal):
-            self._judge.refused(result, caller, process)
+            self._judge.refused(result, wanted, process)
             return
-        self._judge.accepted(result, long_capped=long_capped)
+        long_capped = capped_ms is not None and capped_ms + KEEP_MS < began_ms
+        still_capped = capped_ms == self._registered.capped_since_ms(key_id)
+        self._judge.accepted(result, bound_by_cap=long_capped and still_capped)
         await asyncio.sleep(self._chance.choice([0, 0.3, 2, 20, 70, 100]))
         try:
             entry = await process.reservations.settle(result, self._verdict(process, result), Timings())
@@ -119,6 +127,11 @@ class Strands:
             reached["not decided in time"] += 1
             return
         self._judge.settled(result, entry)
+
+    async def flood(self, process: Process) -> None:
+        """A client that never waits: floods are what refusals are remembered for."""
+        for _ in range(8):
+            await self.request(process)
 
     async def sweep(self, process: Process, *, full: bool = False) -> None:
         try:
@@ -129,7 +142,9 @@ class Strands:
 
     def change(self, process: Process) -> tuple[str, Coroutine[Any, Any, None]]:
         """One operator's change, by name."""
-        account, key = self._customer.account, self._chance.choice(self._customer.keys)
+        account, place = self._customer.account, self._chance.choice([0, 1, 1, 2])
+        key = self._customer.keys[place]
+        self._favoured = [place] * 6
         pick = self._chance.choice
         requests, budget, slots = pick([0, 2, 5, 20]), pick([*_BUDGETS, 0]), pick([1, 2, 5, 64])
         limits = AccountChange(requests_per_day=requests, budget_nano_usd_per_day=budget, concurrency=slots)
@@ -141,14 +156,15 @@ class Strands:
             [
                 (f"limits {requests} {budget} {slots}", lambda: self._change_account(process, account.id, limits)),
                 (f"limits {requests} {budget} {slots}", lambda: self._change_account(process, account.id, limits)),
-                ("stop", lambda: self._change_account(process, account.id, AccountChange(enabled=False))),
-                ("start", lambda: self._change_account(process, account.id, AccountChange(enabled=True))),
+                ("stop and start", lambda: self._stop_and_start(process, account.id)),
                 ("start", lambda: self._change_account(process, account.id, AccountChange(enabled=True))),
                 (f"caps of {key.ref}", lambda: self._change_key(process, key.id, caps)),
                 (f"no caps of {key.ref}", lambda: self._change_key(process, key.id, uncapped)),
                 ("disable a key", lambda: self._disable(process, self._customer.keys[2].id)),
             ]
         )
+        if name == "disable a key":
+            self._favoured = [2] * 6
         return name, self._operate(work)
 
     async def _operate(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -168,6 +184,11 @@ class Strands:
         self._registered.promised(account.id, account.version)
         self._auditor.reached["account changed"] += 1
 
+    async def _stop_and_start(self, process: Process, account_id: str) -> None:
+        await self._change_account(process, account_id, AccountChange(enabled=False))
+        await asyncio.sleep(self._chance.choice([0, 0, 1, 15]))
+        await self._change_account(process, account_id, AccountChange(enabled=True))
+
     async def _change_key(self, process: Process, key_id: str, change: KeyChange) -> None:
         key = await process.keys.change(key_id, change)
         self._registered.promised(f"{key.account_id}/{key.id}", key.caps_version)
@@ -177,6 +198,9 @@ class Strands:
         key = await process.keys.disable(key_id)
         self._registered.promised_disabled(key.ref)
         self._auditor.reached["key disabled"] += 1
+
+    def _next_key(self) -> int:
+        return self._favoured.pop() if self._favoured else self._chance.choice([0, 0, 0, 1, 1, 2])
 
     def _wanted(self, caller: Caller) -> Wanted:
         cap = self._chance.choice([None, 0, 1, 10, 40, 90])

@@ -46,8 +46,15 @@ class Handler:
     name: str
     process: str
     dead: bool = False
+    attempted: list[str] = field(default_factory=list)
+    """Reservation ids of the request under way."""
     unknown: list[str] = field(default_factory=list)
-    """Reservation ids whose attempt got no answer."""
+    """Those of them whose attempt got no answer."""
+
+    def begins_anew(self) -> None:
+        """Another request is under way now."""
+        self.attempted.clear()
+        self.unknown.clear()
 
 
 CURRENT: ContextVar[Handler] = ContextVar("handler")
