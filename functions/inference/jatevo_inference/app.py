@@ -32,7 +32,7 @@ from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.channel import Channel
 from jatevo.application.counters import Counters
-from jatevo.application.inference import Inference, Streaming
+from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
@@ -78,10 +78,13 @@ class InferenceApp:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await _Request(self._services, self._chat, scope, receive, send).serve()
+            if "lambda.invocation" in scope.get("extensions", {}):
+                # Lambda freezes what runs after the answer: an answer given up by its reader is settled before.
+                await self.drain(patience_s=None)
 
-    async def drain(self) -> None:
-        """Wait until everything under way is settled."""
-        await self._services.inference.drain()
+    async def drain(self, patience_s: float | None = DRAIN_PATIENCE_S) -> None:
+        """Settle everything under way, cutting short what takes longer than `patience_s`."""
+        await self._services.inference.drain(patience_s)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

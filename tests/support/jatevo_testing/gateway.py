@@ -83,6 +83,11 @@ class GatewayProcess:
         if self._process.is_alive():
             self._process.terminate()
 
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        self._process.join(_GOODBYE_S)
+        assert self._process.exitcode is not None, "it did not end"
+
     def bury(self) -> None:
         """Wait until it has ended, but not for ever."""
         self._process.join(_GOODBYE_S)

@@ -50,7 +50,8 @@ class Connection:
 
     async def begin_stream(self) -> None:
         """Send the head of an event stream that ends with the connection."""
-        await self.raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        headers = "connection: close\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked"
+        await self.raw(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n".encode())
 
     async def event(self, data: Any) -> None:
         payload = data if isinstance(data, bytes) else b"data: " + json.dumps(data).encode() + b"\n\n"
@@ -135,6 +136,10 @@ class ScriptedUpstream:
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    async def was_asked(self) -> bool:
+        """Return whether a request has come."""
+        return bool(self.asked)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

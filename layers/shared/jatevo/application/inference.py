@@ -69,11 +69,12 @@ class Inference:
         """
         return await asyncio.shield(self._detached(self._begin(caller, request, wire)))
 
-    async def drain(self, patience_s: float = DRAIN_PATIENCE_S) -> None:
+    async def drain(self, patience_s: float | None = DRAIN_PATIENCE_S) -> None:
         """
-        Settle everything under way: for an orderly shutdown.
+        Settle everything under way: before a process ends, or is frozen.
 
-        Answers still being read after `patience_s` are read no further and charged for what had come.
+        Answers still being read after `patience_s` (None: however long they take) are read no further and charged for
+        what had come.
         """
         if self._running:
             await asyncio.wait(self._running, timeout=patience_s)
