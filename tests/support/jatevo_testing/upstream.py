@@ -132,6 +132,7 @@ class ScriptedUpstream:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     _server: asyncio.Server | None = None
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def base_url(self) -> str:
@@ -150,8 +151,12 @@ class ScriptedUpstream:
         if self._server is not None:
             self._server.close()
             self._server.close_clients()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._remember(asyncio.current_task())
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
@@ -163,6 +168,12 @@ class ScriptedUpstream:
             pass
         finally:
             writer.close()
+
+    def _remember(self, task: asyncio.Task[Any] | None) -> None:
+        """Keep what a script may be stalling in, to end it with the server."""
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
 
 async def main() -> None:
