@@ -87,14 +87,17 @@ class InferenceApp:
         await self._services.inference.drain(patience_s)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                # Only then: what runs after this answer is cancelled.
-                await self.drain()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await receive()
+        try:
+            await self._services.inference.prepare()
+        except StoreError as error:
+            await send({"type": "lifespan.startup.failed", "message": f"the tables cannot be read: {error}"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        # Before the answer: what still runs after it is cancelled.
+        await self.drain()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 class _Request:

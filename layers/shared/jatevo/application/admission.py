@@ -41,6 +41,10 @@ class Admission:
         self._clock = clock
         self._errors = errors
 
+    async def prepare(self) -> None:
+        """Read ahead what the first request needs. Raises StoreError: then no request could be served."""
+        await self._directory.catalogue()
+
     async def admit(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Admitted | Refusal:
         """Return the admitted request, or why not. Raises StoreError when the store does not answer."""
         catalogue = await self._directory.catalogue()

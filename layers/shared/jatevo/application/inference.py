@@ -69,6 +69,10 @@ class Inference:
         """
         return await asyncio.shield(self._detached(self._begin(caller, request, wire)))
 
+    async def prepare(self) -> None:
+        """Get ready to serve. Raises StoreError when the store cannot be read."""
+        await self._admission.prepare()
+
     async def drain(self, patience_s: float | None = DRAIN_PATIENCE_S) -> None:
         """
         Settle everything under way: before a process ends, or is frozen.
