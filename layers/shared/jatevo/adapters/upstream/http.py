@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 _CONNECT_S = 5.0
 _TOKENIZE_S = 3.0
 _MOST_CONNECTIONS = 1000
+_KEEP_IDLE_S = 4
+"""Below the five seconds after which common servers hang up: a request on a connection just closed may be billed."""
 _NOTHING_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -56,7 +58,9 @@ class HttpUpstream:
         self._clock = clock
         self._secret = secret
         timeout = httpx.Timeout(idle_s, connect=_CONNECT_S, pool=_CONNECT_S)
-        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=15)
+        limits = httpx.Limits(
+            max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=_KEEP_IDLE_S
+        )
         self._client = httpx.AsyncClient(
             timeout=timeout, limits=limits, follow_redirects=False, trust_env=False, transport=transport
         )
