@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pytest
 from jatevo_testing.world import World
 
-from jatevo.bootstrap import Gateway, Settings
+from jatevo.bootstrap import Gateway, Settings, SettingsError
 from jatevo_inference.app import InferenceApp
 from jatevo_inference.handler import create_app
 
@@ -41,4 +42,13 @@ async def test_an_unreachable_store_is_one_line() -> None:
     gateway = Gateway(Settings(dynamodb_endpoint="http://127.0.0.1:9"))
     said = await started(create_app(gateway))
     assert said["message"] == "the tables cannot be read: DynamoDB cannot be reached"
+    gateway.close()
+
+
+def test_a_buffered_function_says_the_same(dynoxide: str) -> None:
+    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
+    with pytest.raises(
+        SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
+    ):
+        gateway.check_tables()
     gateway.close()

@@ -10,4 +10,6 @@ from jatevo.bootstrap import Gateway, settings_from
 from jatevo_account.handler import create_app
 
 _settings = settings_from()
-lambda_handler = Mangum(Cors(create_app(Gateway(_settings)), _settings.cors_origin), lifespan="off")
+_gateway = Gateway(_settings)
+_gateway.check_tables()
+lambda_handler = Mangum(Cors(create_app(_gateway), _settings.cors_origin), lifespan="off")

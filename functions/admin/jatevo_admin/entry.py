@@ -5,6 +5,9 @@ environment starts. Only Lambda imports it; everything else takes `handler.creat
 
 from mangum import Mangum
 
+from jatevo.bootstrap import Gateway, settings_from
 from jatevo_admin.handler import create_app
 
-lambda_handler = Mangum(create_app(), lifespan="off")
+_gateway = Gateway(settings_from())
+_gateway.check_tables()
+lambda_handler = Mangum(create_app(_gateway), lifespan="off")

@@ -5,6 +5,7 @@ Settings are checked when they are read: a wrong one is one clear line, `Setting
 what its function needs, so that no function pays for another's imports.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,7 +21,7 @@ from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
-from jatevo.application.ports import Clock
+from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
 
@@ -196,6 +197,13 @@ class Gateway:
         errors = ClientErrors()
         admission = Admission(self.directory, reservations, upstream, self.clock, errors)
         return Inference(admission, reservations, upstream, self.clock, errors, heartbeat_s=self.settings.heartbeat_s)
+
+    def check_tables(self) -> None:
+        """Read the catalogue once. Raises SettingsError, one line, when the tables cannot be read."""
+        try:
+            asyncio.run(self.directory.catalogue())
+        except StoreError as error:
+            raise SettingsError(f"the tables cannot be read: {error}") from None
 
     def close(self) -> None:
         """Close connections."""
