@@ -1,7 +1,7 @@
 """
 Wallets: an address on a chain, in one canonical text form.
 
-`eip155:0x…` (40 hexadecimal digits, lower case) stands for an address on every EVM chain: one key is behind all of them.
+`eip155:0x…` (40 hexadecimal digits, lower case) stands for an address on every EVM chain: one key is behind them.
 `solana:…` is the base58 of a 32-byte public key. Equal wallets have equal texts.
 """
 
