@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from jatevo_testing.chain import TestChain, running_chain
 from jatevo_testing.effort import load_hypothesis_profile
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import ScriptedUpstream
@@ -45,6 +46,13 @@ def extenddb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("extenddb")
     with Children(folder, say=lambda _: None) as children:
         yield start_extenddb(children, free_port()).endpoint_url
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestChain]:
+    """A real EVM chain in memory, for the whole run: each test deploys contracts of its own."""
+    with running_chain(tmp_path_factory.mktemp("anvil")) as running:
+        yield running
 
 
 @pytest.fixture
