@@ -188,6 +188,8 @@ async def test_an_account_is_created_shown_changed_and_listed(admin: httpx.Async
         "concurrency": 3,
         "margin_bps": None,
         "enabled": True,
+        "limits_from": "operator",
+        "entitled_day": None,
         "version": 1,
         "created_at_unix_s": 0,
     }

@@ -26,6 +26,8 @@ def account_shape(account: Account) -> Json:
         "concurrency": account.limits.concurrency,
         "margin_bps": account.margin_bps,
         "enabled": account.enabled,
+        "limits_from": account.limits_from.value,
+        "entitled_day": account.entitled_day,
         "version": account.version,
         "created_at_unix_s": account.created_at_unix_s,
     }

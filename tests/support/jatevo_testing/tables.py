@@ -61,10 +61,13 @@ def put_account(client: Any, names: schema.TableNames, account: Account) -> None
         "enabled": {"BOOL": account.enabled},
         "version": number(account.version),
         "created_at": number(account.created_at_unix_s),
+        "limits_from": text(account.limits_from),
         "revoked": {"M": {ref: number(at) for ref, at in account.revoked.items()}},
     }
     if account.margin_bps is not None:
         item["margin_bps"] = number(account.margin_bps)
+    if account.entitled_day is not None:
+        item["entitled_day"] = text(account.entitled_day)
     client.put_item(TableName=names.accounts, Item=item)
 
 

@@ -7,6 +7,7 @@ remembers the version it was opened or adjusted with.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from jatevo.domain.ids import key_ref
 from jatevo.domain.projection import PERMILLE
@@ -19,6 +20,13 @@ ESTIMATE_MEMORY_S = 7 * 86_400
 """How long an observed underestimate of an account's inputs is remembered."""
 REVOCATION_MEMORY_S = 3600
 """How long a disabled key stays named in windows: far longer than any process keeps a key it has read."""
+
+
+class LimitsFrom(StrEnum):
+    """Who sets an account's limits."""
+
+    OPERATOR = "operator"
+    HOLDINGS = "holdings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,9 @@ class Account:
     estimate_raised_at_unix_s: int = 0
     revoked: Mapping[str, int] = field(default_factory=dict)
     """Short ids of keys disabled lately, and when: a window opened after that must know them."""
+    limits_from: LimitsFrom = LimitsFrom.OPERATOR
+    entitled_day: str | None = None
+    """The UTC day that holdings gave `limits` for; None: no day yet, or the limits are an operator's."""
 
     def estimate_at(self, now_unix_s: int) -> int:
         """Return the factor that applies now: what was observed lately, else the model's estimate as it is."""

@@ -24,7 +24,7 @@ from jatevo.adapters.dynamodb.items import (
 )
 from jatevo.adapters.dynamodb.schema import CATALOGUE_KIND, TableNames
 from jatevo.application.ports import Clock
-from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account, ApiKey
+from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account, ApiKey, LimitsFrom
 from jatevo.domain.catalogue import Catalogue
 from jatevo.domain.catalogue_file import catalogue_from_document
 from jatevo.domain.projection import PERMILLE
@@ -166,6 +166,8 @@ def account_from_item(item: Item) -> Account:
         estimate_permille=get_int(item, "estimate_permille", PERMILLE),
         estimate_raised_at_unix_s=get_int(item, "estimate_raised_at"),
         revoked=get_int_map(item, "revoked"),
+        limits_from=LimitsFrom(get_text(item, "limits_from", LimitsFrom.OPERATOR)),
+        entitled_day=get_text(item, "entitled_day") or None,
     )
 
 

@@ -53,6 +53,8 @@ class AccountItem(Model):
     estimate_raised_at = IntegerAttribute(null=True)
     revoked: MapAttribute[str, int] = MapAttribute(null=True)  # type: ignore[no-untyped-call]  # pynamodb's gap
     enabled_keys = IntegerAttribute(null=True)
+    limits_from = UnicodeAttribute(null=True)
+    entitled_day = UnicodeAttribute(null=True)
 
 
 class _KeysByAccount(GlobalSecondaryIndex["KeyItem"]):  # type: ignore[no-untyped-call]  # pynamodb's gap

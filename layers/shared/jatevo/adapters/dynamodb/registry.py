@@ -70,6 +70,8 @@ class DynamoRegistry:
             model.concurrency.set(account.limits.concurrency),
             _set_or_remove(model.margin_bps, account.margin_bps),
             model.enabled.set(account.enabled),
+            model.limits_from.set(account.limits_from.value),
+            _set_or_remove(model.entitled_day, account.entitled_day),
             model.version.set(account.version),
         ]
         unchanged = model.version == account.version - 1
@@ -213,6 +215,8 @@ class DynamoRegistry:
             estimate_raised_at=account.estimate_raised_at_unix_s,
             revoked=dict(account.revoked),
             enabled_keys=0,
+            limits_from=account.limits_from.value,
+            entitled_day=account.entitled_day,
         )
 
     def _key_item(self, key: ApiKey) -> KeyItem:

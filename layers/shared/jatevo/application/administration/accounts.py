@@ -15,7 +15,7 @@ from jatevo.application.limits import LimitChanges
 from jatevo.application.ports import Clock, Conflict, Randomness
 from jatevo.application.registry import Page, Registry
 from jatevo.domain import ids
-from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account
+from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account, LimitsFrom
 from jatevo.domain.windows import Limits
 
 ATTEMPTS = 10
@@ -35,7 +35,7 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """What is to become of an account."""
+    """What is to become of an account. Limits set here are the operator's: holdings move them no more."""
 
     name: str | Kept = KEPT
     requests_per_day: int | Kept = KEPT
@@ -107,6 +107,7 @@ class Accounts:
 
 def _changed(account: Account, change: AccountChange) -> Account:
     limits = account.limits
+    by_operator = change.requests_per_day is not KEPT or change.budget_nano_usd_per_day is not KEPT
     return replace(
         account,
         name=chosen(change.name, account.name),
@@ -117,6 +118,8 @@ def _changed(account: Account, change: AccountChange) -> Account:
         ),
         margin_bps=chosen(change.margin_bps, account.margin_bps),
         enabled=chosen(change.enabled, account.enabled),
+        limits_from=LimitsFrom.OPERATOR if by_operator else account.limits_from,
+        entitled_day=None if by_operator else account.entitled_day,
     )
 
 
