@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from jatevo.application.access import find_model
 from jatevo.application.client_errors import ClientErrors
-from jatevo.application.exchange import InferenceRequest, WireFormat
+from jatevo.application.exchange import Candidate, Formats, InferenceRequest
 from jatevo.application.ports import Clock, Directory, Upstream, UpstreamCall
 from jatevo.application.reservations import Reservation, Reservations, Wanted
 from jatevo.domain.accounts import Caller
-from jatevo.domain.catalogue import Catalogue, Model, Pool, Route
+from jatevo.domain.catalogue import Catalogue, Model, Pool
 from jatevo.domain.projection import Ask
 from jatevo.domain.refusals import Code, Refusal, shown
 
@@ -24,9 +24,8 @@ class Admitted:
     """A request that holds its worst case, and the routes that can serve it, best first."""
 
     request: InferenceRequest
-    wire: WireFormat
     reservation: Reservation
-    routes: Sequence[tuple[Pool, Route]]
+    routes: Sequence[Candidate]
 
 
 class Admission:
@@ -45,13 +44,13 @@ class Admission:
         """Read ahead what the first request needs. Raises StoreError: then no request could be served."""
         await self._directory.catalogue()
 
-    async def admit(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Admitted | Refusal:
+    async def admit(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Admitted | Refusal:
         """Return the admitted request, or why not. Raises StoreError when the store does not answer."""
         catalogue = await self._directory.catalogue()
         model = find_model(catalogue, caller, request.model)
         if isinstance(model, Refusal):
             return model
-        routes = honouring_routes(catalogue, model, request)
+        routes = honouring_routes(catalogue, model, request, formats)
         if isinstance(routes, Refusal):
             return routes
         await self._errors.hold_back(caller.account.id)
@@ -63,18 +62,18 @@ class Admission:
         )
 
         async def count_tokens() -> int | None:
-            pool, route = routes[0]
-            body = wire.upstream_body(request, pool, model=route.model, output_cap=1)
-            return await self._upstream.count_tokens(UpstreamCall(pool, wire.path, body, 0, ""))
+            best = routes[0]
+            body = best.wire.upstream_body(request, best.pool, model=best.route.model, output_cap=1)
+            return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
 
         wanted = Wanted(caller, model, catalogue.version, ask)
         result = await self._reservations.reserve(wanted, count_tokens)
-        return result if isinstance(result, Refusal) else Admitted(request, wire, result, routes)
+        return result if isinstance(result, Refusal) else Admitted(request, result, routes)
 
 
 def honouring_routes(
-    catalogue: Catalogue, model: Model, request: InferenceRequest
-) -> Sequence[tuple[Pool, Route]] | Refusal:
+    catalogue: Catalogue, model: Model, request: InferenceRequest, formats: Formats
+) -> Sequence[Candidate] | Refusal:
     """Return the routes of a model that can serve a request as it is, or the refusal that names what none can."""
     for name, parts, rate in (
         ("images", request.size.images, model.price.base.image_input),
@@ -83,11 +82,14 @@ def honouring_routes(
         if parts and rate is None:
             detail = f"The model '{model.id}' does not take {name} as input."
             return Refusal(Code.UNSUPPORTED_MODALITY, detail, param="messages")
-    routes = [(catalogue.pools[route.pool], route) for route in model.routes]
-    honouring = [(pool, route) for pool, route in routes if unsupported_field(request, pool) is None]
+    served = ((catalogue.pools[route.pool], route) for route in model.routes)
+    routes = [Candidate(pool, route, wire) for pool, route in served if (wire := formats.for_pool(pool)) is not None]
+    if not routes:
+        return Refusal(Code.MODEL_NOT_FOUND, f"The model '{model.id}' is not served by this route.", param="model")
+    honouring = [candidate for candidate in routes if unsupported_field(request, candidate.pool) is None]
     if honouring:
         return honouring
-    field = shown(unsupported_field(request, routes[0][0]) or "")
+    field = shown(unsupported_field(request, routes[0].pool) or "")
     detail = f"The field '{field}' is not supported by the model '{model.id}'."
     return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param=field)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jatevo.domain.catalogue import Pool
+from jatevo.domain.catalogue import Pool, Route
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.projection import InputSize
 from jatevo.domain.refusals import Refusal
@@ -96,3 +96,20 @@ class WireFormat(Protocol):
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> StreamReader: ...
 
     def answer_reader(self, request: InferenceRequest, reservation_id: str) -> AnswerReader: ...
+
+
+class Formats(Protocol):
+    """A client-facing format, over every kind of upstream that it can be served by."""
+
+    def for_pool(self, pool: Pool) -> WireFormat | None:
+        """Return how this format is served by a pool: as it is, or translated; None when the pool speaks neither."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to serve a request: a pool, the model's name there, and the format spoken with it."""
+
+    pool: Pool
+    route: Route
+    wire: WireFormat

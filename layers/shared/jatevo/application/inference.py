@@ -15,7 +15,7 @@ from typing import Any
 from jatevo.application.admission import Admission
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
-from jatevo.application.exchange import InferenceRequest, WireFormat
+from jatevo.application.exchange import Formats, InferenceRequest
 from jatevo.application.ports import Clock, StoreError, Upstream
 from jatevo.application.relay import UNSETTLED, Completed, Exchange, Rejected
 from jatevo.application.reservations import Reservation, Reservations
@@ -58,16 +58,16 @@ class Inference:
         self._running: set[asyncio.Task[Any]] = set()
         self._exchanges: set[Exchange] = set()
 
-    async def complete(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Completed | Rejected:
+    async def complete(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Completed | Rejected:
         """Answer a request in one piece."""
-        return await asyncio.shield(self._detached(self._complete(caller, request, wire)))
+        return await asyncio.shield(self._detached(self._complete(caller, request, formats)))
 
-    async def stream(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Streaming | Rejected:
+    async def stream(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Streaming | Rejected:
         """
         Begin a streamed answer. Returns with its first byte, or with the refusal that came instead, or after
         `heartbeat_s` of silence: then a failure can only be told within the stream.
         """
-        return await asyncio.shield(self._detached(self._begin(caller, request, wire)))
+        return await asyncio.shield(self._detached(self._begin(caller, request, formats)))
 
     async def prepare(self) -> None:
         """Get ready to serve. Raises StoreError when the store cannot be read."""
@@ -87,15 +87,15 @@ class Inference:
         while self._running:
             await asyncio.wait(self._running)
 
-    async def _complete(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Completed | Rejected:
-        exchange = await self._admitted(caller, request, wire)
+    async def _complete(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Completed | Rejected:
+        exchange = await self._admitted(caller, request, formats)
         if isinstance(exchange, Rejected):
             return exchange
         with self._known(exchange):
             return await exchange.whole()
 
-    async def _begin(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Streaming | Rejected:
-        exchange = await self._admitted(caller, request, wire)
+    async def _begin(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Streaming | Rejected:
+        exchange = await self._admitted(caller, request, formats)
         if isinstance(exchange, Rejected):
             return exchange
         channel = Channel()
@@ -105,9 +105,9 @@ class Inference:
             exchange.begun.set_result(None)
         return exchange.begun.result() or Streaming(exchange.reservation, channel)
 
-    async def _admitted(self, caller: Caller, request: InferenceRequest, wire: WireFormat) -> Exchange | Rejected:
+    async def _admitted(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Exchange | Rejected:
         try:
-            admitted = await self._admission.admit(caller, request, wire)
+            admitted = await self._admission.admit(caller, request, formats)
         except StoreError as error:
             _log.error("nothing could be reserved: %s", error)
             return Rejected(_STORE_DOWN)

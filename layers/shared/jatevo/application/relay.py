@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from jatevo.application.admission import Admitted
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
-from jatevo.application.exchange import Reading, StreamReader
+from jatevo.application.exchange import AnswerReader, Candidate, Reading, StreamReader
 from jatevo.application.ports import (
     Clock,
     StoreError,
@@ -38,7 +38,7 @@ from jatevo.application.ports import (
 )
 from jatevo.application.reservations import Reservation, Reservations
 from jatevo.domain import settlement
-from jatevo.domain.catalogue import Pool, Route, WhenClientLeaves
+from jatevo.domain.catalogue import WhenClientLeaves
 from jatevo.domain.ledger import LedgerEntry, Reason, Timings
 from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.settlement import Verdict
@@ -114,18 +114,19 @@ class Exchange:
     async def whole(self) -> Completed | Rejected:
         """Answer in one piece."""
         admitted = self._admitted
-        reader = admitted.wire.answer_reader(admitted.request, admitted.reservation.id)
 
-        async def read(answer: UpstreamAnswer, _: Pool) -> Reading:
+        async def read(answer: UpstreamAnswer, candidate: Candidate) -> tuple[AnswerReader, Reading]:
+            reader = candidate.wire.answer_reader(admitted.request, admitted.reservation.id)
             reading = reader.read(await _all_of(answer))
             if reading.garbled:
                 raise UpstreamBroken("not an answer")
-            return reading
+            return reader, reading
 
         result = await self._until_stopped(read, lambda: self._no_answer(_BROKE))
         if isinstance(result, _Failure):
             return Rejected(result.refusal, admitted.reservation, await self._settle(result.verdict))
-        entry = await self._settle(self._charged(result, Reason.ANSWERED))
+        reader, reading = result
+        entry = await self._settle(self._charged(reading, Reason.ANSWERED))
         if entry is None:
             return Rejected(UNSETTLED, admitted.reservation)
         return Completed(reader.body(entry), admitted.reservation, entry)
@@ -137,10 +138,13 @@ class Exchange:
         A failure before anything was sent resolves `begun` with a refusal; later ones become an error event and a
         broken end.
         """
-        reader = self._admitted.wire.stream_reader(self._admitted.request, self._admitted.reservation.id)
+        admitted = self._admitted
+        reader = self._reader_of(admitted.routes[0])
 
-        async def relay(answer: UpstreamAnswer, pool: Pool) -> Verdict | _Failure:
-            return await self._relay(answer, pool, reader, channel)
+        async def relay(answer: UpstreamAnswer, candidate: Candidate) -> Verdict | _Failure:
+            nonlocal reader
+            reader = self._reader_of(candidate)
+            return await self._relay(answer, candidate, reader, channel)
 
         result = await self._until_stopped(relay, lambda: self._as_read(reader, channel, _BROKE))
         verdict = result.verdict if isinstance(result, _Failure) else result
@@ -151,11 +155,14 @@ class Exchange:
             await channel.write(reader.ending(entry))
             channel.close(whole=True)
         elif refusal is not None and not self.begun.done():
-            self.begun.set_result(Rejected(refusal, self._admitted.reservation, entry))
+            self.begun.set_result(Rejected(refusal, admitted.reservation, entry))
             channel.close(whole=False)
         elif refusal is not None:
             await channel.write(reader.failure(refusal))
             channel.close(whole=False)
+
+    def _reader_of(self, candidate: Candidate) -> StreamReader:
+        return candidate.wire.stream_reader(self._admitted.request, self._admitted.reservation.id)
 
     def stop(self) -> None:
         """Read no further: what has come so far is settled. For a shutdown that cannot wait."""
@@ -167,7 +174,7 @@ class Exchange:
             self._reading.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _until_stopped[T](
-        self, use: Callable[[UpstreamAnswer, Pool], Awaitable[T | _Failure]], salvage: Callable[[], T | _Failure]
+        self, use: Callable[[UpstreamAnswer, Candidate], Awaitable[T | _Failure]], salvage: Callable[[], T | _Failure]
     ) -> T | _Failure:
         """Return what comes of the upstreams, or what `salvage` makes of it when reading was cut short."""
         try:
@@ -178,17 +185,20 @@ class Exchange:
         finally:
             self._reading = None
 
-    async def _first_answer[T](self, use: Callable[[UpstreamAnswer, Pool], Awaitable[T | _Failure]]) -> T | _Failure:
+    async def _first_answer[T](
+        self, use: Callable[[UpstreamAnswer, Candidate], Awaitable[T | _Failure]]
+    ) -> T | _Failure:
         """Try the routes in order until one answers 200 and give that answer to `use`; or say why none did."""
         failure = _Failure(_DOWN, settlement.released(Reason.UPSTREAM_REFUSED))
-        for pool, route in self._admitted.routes:
+        for candidate in self._admitted.routes:
+            pool = candidate.pool
             try:
-                async with self._upstream.open(self._call(pool, route)) as answer:
+                async with self._upstream.open(self._call(candidate)) as answer:
                     if answer.status == 200:
-                        return await use(answer, pool)
+                        return await use(answer, candidate)
                     _log.warning("pool %s answered %d", pool.id, answer.status)
                     if answer.status in _BLAMES_THE_BODY:
-                        return await self._rejected(answer)
+                        return await self._rejected(answer, candidate)
                     failure = _Failure(_DOWN if answer.status in _BUSY else _FAILED, failure.verdict)
             except UpstreamUnreachable:
                 _log.warning("pool %s cannot be reached", pool.id)
@@ -199,10 +209,10 @@ class Exchange:
                 return self._no_answer(refusal)
         return failure
 
-    async def _rejected(self, answer: UpstreamAnswer) -> _Failure:
+    async def _rejected(self, answer: UpstreamAnswer, candidate: Candidate) -> _Failure:
         """Return the failure of a request that the upstream finds invalid, or longer than the context."""
         with contextlib.suppress(UpstreamError):
-            if self._admitted.wire.says_too_long(await _all_of(answer)):
+            if candidate.wire.says_too_long(await _all_of(answer)):
                 window = self._admitted.reservation.wanted.model.context_window
                 detail = f"The input is longer than the model's context window of {window} tokens. Shorten it."
                 too_long = Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param="messages")
@@ -210,7 +220,7 @@ class Exchange:
         return _Failure(_REJECTED, settlement.counted_free(Reason.CLIENT_ERROR))
 
     async def _relay(
-        self, answer: UpstreamAnswer, pool: Pool, reader: StreamReader, channel: Channel
+        self, answer: UpstreamAnswer, candidate: Candidate, reader: StreamReader, channel: Channel
     ) -> Verdict | _Failure:
         """Pass an answer on until it ends, breaks, or nobody reads it any more."""
         refusal, finished = _BROKE, False
@@ -226,7 +236,7 @@ class Exchange:
                 if reading.finished and not finished:
                     finished = True
                     self._read_on_for(_TAIL_S)
-                if channel.abandoned.is_set() and pool.when_client_leaves is WhenClientLeaves.STOP:
+                if channel.abandoned.is_set() and candidate.pool.when_client_leaves is WhenClientLeaves.STOP:
                     return self._charged(reading, Reason.CLIENT_LEFT)
         except UpstreamError as error:
             if not self.begun.done():
@@ -249,13 +259,14 @@ class Exchange:
         if not self.begun.done():
             self.begun.set_result(None)
 
-    def _call(self, pool: Pool, route: Route) -> UpstreamCall:
+    def _call(self, candidate: Candidate) -> UpstreamCall:
         """Return the call for a route, with the very cap the reservation was made with."""
         admitted = self._admitted
         cap = admitted.reservation.projection.output_cap
-        body = admitted.wire.upstream_body(admitted.request, pool, model=route.model, output_cap=cap)
+        wire, pool = candidate.wire, candidate.pool
+        body = wire.upstream_body(admitted.request, pool, model=candidate.route.model, output_cap=cap)
         deadline = self._reservations.deadline_unix_ms(admitted.reservation)
-        return UpstreamCall(pool, admitted.wire.path, body, deadline, f"req_{admitted.reservation.id}")
+        return UpstreamCall(pool, wire.path, body, deadline, f"req_{admitted.reservation.id}")
 
     def _no_answer(self, refusal: Refusal) -> _Failure:
         """Return the failure of a call that may have been billed and brought nothing; it says so if it is charged."""

@@ -29,6 +29,10 @@ _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 """How OpenAI, and llama.cpp, say that an input is longer than the context."""
 
 
+CHAT = "chat"
+"""What pools list in `wire` that speak this format."""
+
+
 class ChatFormat:
     """Chat completions, over upstreams that speak the same."""
 
@@ -36,6 +40,10 @@ class ChatFormat:
 
     def __init__(self, wording: ErrorWording) -> None:
         self._wording = wording
+
+    def for_pool(self, pool: Pool) -> "ChatFormat | None":
+        """Chat is served by pools that speak it, as it is."""
+        return self if CHAT in pool.wire else None
 
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
         return upstream_chat_body(request, pool, model=model, output_cap=output_cap)
