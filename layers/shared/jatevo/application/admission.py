@@ -14,9 +14,9 @@ from jatevo.application.exchange import Candidate, Formats, InferenceRequest
 from jatevo.application.ports import Clock, Directory, Upstream, UpstreamCall
 from jatevo.application.reservations import Reservation, Reservations, Wanted
 from jatevo.domain.accounts import Caller
-from jatevo.domain.catalogue import Catalogue, Model, Pool
+from jatevo.domain.catalogue import Catalogue, Model
 from jatevo.domain.projection import Ask
-from jatevo.domain.refusals import Code, Refusal, shown
+from jatevo.domain.refusals import Code, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Admitted:
     request: InferenceRequest
     reservation: Reservation
     routes: Sequence[Candidate]
+    input_field: str
 
 
 class Admission:
@@ -63,12 +64,12 @@ class Admission:
 
         async def count_tokens() -> int | None:
             best = routes[0]
-            body = best.wire.upstream_body(request, best.pool, model=best.route.model, output_cap=1)
+            body = best.wire.countable(request, best.pool)
             return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
 
         wanted = Wanted(caller, model, catalogue.version, ask)
         result = await self._reservations.reserve(wanted, count_tokens)
-        return result if isinstance(result, Refusal) else Admitted(request, result, routes)
+        return result if isinstance(result, Refusal) else Admitted(request, result, routes, formats.input_field)
 
 
 def honouring_routes(
@@ -81,19 +82,11 @@ def honouring_routes(
     ):
         if parts and rate is None:
             detail = f"The model '{model.id}' does not take {name} as input."
-            return Refusal(Code.UNSUPPORTED_MODALITY, detail, param="messages")
+            return Refusal(Code.UNSUPPORTED_MODALITY, detail, param=formats.input_field)
     served = ((catalogue.pools[route.pool], route) for route in model.routes)
     routes = [Candidate(pool, route, wire) for pool, route in served if (wire := formats.for_pool(pool)) is not None]
     if not routes:
         return Refusal(Code.MODEL_NOT_FOUND, f"The model '{model.id}' is not served by this route.", param="model")
-    honouring = [candidate for candidate in routes if unsupported_field(request, candidate.pool) is None]
-    if honouring:
-        return honouring
-    field = shown(unsupported_field(request, routes[0].pool) or "")
-    detail = f"The field '{field}' is not supported by the model '{model.id}'."
-    return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param=field)
-
-
-def unsupported_field(request: InferenceRequest, pool: Pool) -> str | None:
-    """Return a field of the request that a pool does not take, or None."""
-    return next((name for name in request.body if not pool.passes(name)), None)
+    refusals = [candidate.wire.refusal(request, candidate.pool) for candidate in routes]
+    honouring = [candidate for candidate, refusal in zip(routes, refusals, strict=True) if refusal is None]
+    return honouring or next(filter(None, refusals))

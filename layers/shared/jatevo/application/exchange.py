@@ -5,7 +5,7 @@ The gate, the charge and the relay do not know whether a client speaks chat or r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jatevo.domain.catalogue import Pool, Route
@@ -27,6 +27,8 @@ class InferenceRequest:
     stream: bool = False
     include_usage: bool = False
     """The client asked for the usage frame of a stream."""
+    echo: Mapping[str, Any] = field(default_factory=dict)
+    """What the answer repeats of the request, where the format has it do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class StreamReader(Protocol):
         """Return the frame that reports a break after the first byte."""
         ...
 
+    def settled(self, entry: LedgerEntry) -> Mapping[str, Any] | None:
+        """Return the whole answer as a value, to be kept; None when the format keeps none, or it is not whole."""
+        ...
+
+    def unkept(self) -> None:
+        """Take note that the answer could not be kept: its last frames say so."""
+        ...
+
 
 class AnswerReader(Protocol):
     """Turns an upstream's whole answer into the client's."""
@@ -78,6 +88,14 @@ class AnswerReader(Protocol):
         """Return the client's body, with the usage and cost of `entry`."""
         ...
 
+    def settled(self, entry: LedgerEntry) -> Mapping[str, Any] | None:
+        """Return the answer as a value, to be kept; None when the format keeps none."""
+        ...
+
+    def unkept(self) -> None:
+        """Take note that the answer could not be kept: its body says so."""
+        ...
+
 
 class WireFormat(Protocol):
     """One client-facing format over one kind of upstream."""
@@ -85,8 +103,16 @@ class WireFormat(Protocol):
     path: str
     """Where the upstream serves it, below its base URL."""
 
+    def refusal(self, request: InferenceRequest, pool: Pool) -> Refusal | None:
+        """Return why a pool cannot serve a request as it is, naming what it does not take; None when it can."""
+        ...
+
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
         """Return the body to send: the client's, with the model's name there and exactly one cap."""
+        ...
+
+    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any]:
+        """Return the request as a chat body, for an upstream's tokenizer."""
         ...
 
     def says_too_long(self, body: bytes) -> bool:
@@ -101,6 +127,9 @@ class WireFormat(Protocol):
 class Formats(Protocol):
     """A client-facing format, over every kind of upstream that it can be served by."""
 
+    input_field: str
+    """The field of a request that holds its input, as errors name it."""
+
     def for_pool(self, pool: Pool) -> WireFormat | None:
         """Return how this format is served by a pool: as it is, or translated; None when the pool speaks neither."""
         ...
@@ -113,3 +142,11 @@ class Candidate:
     pool: Pool
     route: Route
     wire: WireFormat
+
+
+class Keeper(Protocol):
+    """Keeps a settled answer that its client may refer to later."""
+
+    async def keep(self, answer: Mapping[str, Any]) -> bool:
+        """Keep an answer. Return False when it could not be kept; never raises."""
+        ...

@@ -15,7 +15,7 @@ from typing import Any
 from jatevo.application.admission import Admission
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
-from jatevo.application.exchange import Formats, InferenceRequest
+from jatevo.application.exchange import Formats, InferenceRequest, Keeper
 from jatevo.application.ports import Clock, StoreError, Upstream
 from jatevo.application.relay import UNSETTLED, Completed, Exchange, Rejected
 from jatevo.application.reservations import Reservation, Reservations
@@ -58,16 +58,20 @@ class Inference:
         self._running: set[asyncio.Task[Any]] = set()
         self._exchanges: set[Exchange] = set()
 
-    async def complete(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Completed | Rejected:
-        """Answer a request in one piece."""
-        return await asyncio.shield(self._detached(self._complete(caller, request, formats)))
+    async def complete(
+        self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None = None
+    ) -> Completed | Rejected:
+        """Answer a request in one piece; `keeper` keeps the answer before its client gets it."""
+        return await asyncio.shield(self._detached(self._complete(caller, request, formats, keeper)))
 
-    async def stream(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Streaming | Rejected:
+    async def stream(
+        self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None = None
+    ) -> Streaming | Rejected:
         """
         Begin a streamed answer. Returns with its first byte, or with the refusal that came instead, or after
         `heartbeat_s` of silence: then a failure can only be told within the stream.
         """
-        return await asyncio.shield(self._detached(self._begin(caller, request, formats)))
+        return await asyncio.shield(self._detached(self._begin(caller, request, formats, keeper)))
 
     async def prepare(self) -> None:
         """Get ready to serve. Raises StoreError when the store cannot be read."""
@@ -87,15 +91,19 @@ class Inference:
         while self._running:
             await asyncio.wait(self._running)
 
-    async def _complete(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Completed | Rejected:
-        exchange = await self._admitted(caller, request, formats)
+    async def _complete(
+        self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None
+    ) -> Completed | Rejected:
+        exchange = await self._admitted(caller, request, formats, keeper)
         if isinstance(exchange, Rejected):
             return exchange
         with self._known(exchange):
             return await exchange.whole()
 
-    async def _begin(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Streaming | Rejected:
-        exchange = await self._admitted(caller, request, formats)
+    async def _begin(
+        self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None
+    ) -> Streaming | Rejected:
+        exchange = await self._admitted(caller, request, formats, keeper)
         if isinstance(exchange, Rejected):
             return exchange
         channel = Channel()
@@ -105,7 +113,9 @@ class Inference:
             exchange.begun.set_result(None)
         return exchange.begun.result() or Streaming(exchange.reservation, channel)
 
-    async def _admitted(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Exchange | Rejected:
+    async def _admitted(
+        self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None
+    ) -> Exchange | Rejected:
         try:
             admitted = await self._admission.admit(caller, request, formats)
         except StoreError as error:
@@ -113,7 +123,7 @@ class Inference:
             return Rejected(_STORE_DOWN)
         if isinstance(admitted, Refusal):
             return Rejected(admitted)
-        return Exchange(admitted, self._upstream, self._reservations, self._errors, self._clock)
+        return Exchange(admitted, self._upstream, self._reservations, self._errors, self._clock, keeper)
 
     async def _guarded(self, exchange: Exchange, channel: Channel) -> None:
         """Run a stream. This is the outermost edge of its task: whatever escapes must not leave its reader waiting."""

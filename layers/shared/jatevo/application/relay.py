@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from jatevo.application.admission import Admitted
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
-from jatevo.application.exchange import AnswerReader, Candidate, Reading, StreamReader
+from jatevo.application.exchange import AnswerReader, Candidate, Keeper, Reading, StreamReader
 from jatevo.application.ports import (
     Clock,
     StoreError,
@@ -94,13 +94,20 @@ class Exchange:
     """One admitted request on its way: call either `whole` or `stream`, once."""
 
     def __init__(
-        self, admitted: Admitted, upstream: Upstream, reservations: Reservations, errors: ClientErrors, clock: Clock
+        self,
+        admitted: Admitted,
+        upstream: Upstream,
+        reservations: Reservations,
+        errors: ClientErrors,
+        clock: Clock,
+        keeper: Keeper | None = None,
     ) -> None:
         self._admitted = admitted
         self._upstream = upstream
         self._reservations = reservations
         self._errors = errors
         self._clock = clock
+        self._keeper = keeper
         self._first_token_at_ms: int | None = None
         self._reading: asyncio.Timeout | None = None
         self._stopped = False
@@ -129,6 +136,7 @@ class Exchange:
         entry = await self._settle(self._charged(reading, Reason.ANSWERED))
         if entry is None:
             return Rejected(UNSETTLED, admitted.reservation)
+        await self._keep(reader, entry)
         return Completed(reader.body(entry), admitted.reservation, entry)
 
     async def stream(self, channel: Channel) -> None:
@@ -152,6 +160,7 @@ class Exchange:
         refusal = result.refusal if isinstance(result, _Failure) else None if entry else UNSETTLED
         if refusal is None and entry is not None:
             self._begin()
+            await self._keep(reader, entry)
             await channel.write(reader.ending(entry))
             channel.close(whole=True)
         elif refusal is not None and not self.begun.done():
@@ -163,6 +172,12 @@ class Exchange:
 
     def _reader_of(self, candidate: Candidate) -> StreamReader:
         return candidate.wire.stream_reader(self._admitted.request, self._admitted.reservation.id)
+
+    async def _keep(self, reader: AnswerReader | StreamReader, entry: LedgerEntry) -> None:
+        """Have a settled answer kept before its client learns that it is whole; one that could not be says so."""
+        answer = None if self._keeper is None else reader.settled(entry)
+        if self._keeper is not None and answer is not None and not await self._keeper.keep(answer):
+            reader.unkept()
 
     def stop(self) -> None:
         """Read no further: what has come so far is settled. For a shutdown that cannot wait."""
@@ -215,7 +230,7 @@ class Exchange:
             if candidate.wire.says_too_long(await _all_of(answer)):
                 window = self._admitted.reservation.wanted.model.context_window
                 detail = f"The input is longer than the model's context window of {window} tokens. Shorten it."
-                too_long = Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param="messages")
+                too_long = Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param=self._admitted.input_field)
                 return _Failure(too_long, settlement.counted_free(Reason.CLIENT_ERROR))
         return _Failure(_REJECTED, settlement.counted_free(Reason.CLIENT_ERROR))
 

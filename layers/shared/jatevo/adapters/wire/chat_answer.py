@@ -12,7 +12,7 @@ from typing import Any
 
 from jatevo.adapters.wire import sse, strict_json
 from jatevo.adapters.wire.chat_assembly import assembled
-from jatevo.adapters.wire.chat_request import upstream_chat_body
+from jatevo.adapters.wire.chat_request import unsupported_chat_field, upstream_chat_body
 from jatevo.adapters.wire.chat_usage import UsageCounter, reported_usage, shown_usage
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.application.exchange import InferenceRequest, Reading
@@ -37,6 +37,7 @@ class ChatFormat:
     """Chat completions, over upstreams that speak the same."""
 
     path = "/chat/completions"
+    input_field = "messages"
 
     def __init__(self, wording: ErrorWording) -> None:
         self._wording = wording
@@ -44,6 +45,12 @@ class ChatFormat:
     def for_pool(self, pool: Pool) -> "ChatFormat | None":
         """Chat is served by pools that speak it, as it is."""
         return self if CHAT in pool.wire else None
+
+    def refusal(self, request: InferenceRequest, pool: Pool) -> Refusal | None:
+        return unsupported_chat_field(request, pool)
+
+    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any]:
+        return upstream_chat_body(request, pool, model="", output_cap=1)
 
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
         return upstream_chat_body(request, pool, model=model, output_cap=output_cap)
@@ -100,6 +107,12 @@ class ChatAnswerReader:
         answer = {**self._head, "choices": self._choices, "usage": shown_usage(entry)}
         return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
+    def settled(self, entry: LedgerEntry) -> None:
+        """Chat completions are not kept."""
+
+    def unkept(self) -> None:
+        """Chat completions never are."""
+
 
 class ChatStreamReader:
     """
@@ -148,6 +161,12 @@ class ChatStreamReader:
         if not self._include_usage:
             return sse.DONE
         return sse.frame({**self._head, "choices": [], "usage": shown_usage(entry)}) + sse.DONE
+
+    def settled(self, entry: LedgerEntry) -> None:
+        """Chat completions are not kept."""
+
+    def unkept(self) -> None:
+        """Chat completions never are."""
 
     def failure(self, refusal: Refusal) -> bytes:
         return sse.frame(wire_error(refusal, 0, self._wording).body)

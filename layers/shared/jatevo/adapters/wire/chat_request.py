@@ -55,6 +55,15 @@ def parse_chat_request(raw: bytes) -> InferenceRequest | Refusal:
         return invalid.refusal
 
 
+def unsupported_chat_field(request: InferenceRequest, pool: Pool) -> Refusal | None:
+    """Return the refusal that names a field of the request which a pool does not take, or None."""
+    name = next((shown(name) for name in request.body if not pool.passes(name)), None)
+    if name is None:
+        return None
+    detail = f"The field '{name}' is not supported by the model '{request.model}'."
+    return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param=name)
+
+
 def upstream_chat_body(request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> dict[str, Any]:
     """Return the body for the upstream. Its cap is the one the reservation was made with."""
     body = {name: value for name, value in request.body.items() if pool.passes(name)}
