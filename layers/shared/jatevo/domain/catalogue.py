@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from jatevo.domain.lanes import SHARED, Lane
 from jatevo.domain.pricing import Price
 
 CHAT_FIELDS = frozenset(
@@ -77,10 +78,27 @@ class WhenClientLeaves(StrEnum):
     """Hang up: right where that ends the work and its cost. What was produced until then is charged."""
 
 
+class CountedBy(StrEnum):
+    """Whose count of an answer's tokens is charged."""
+
+    REPORTED = "reported"
+    """The upstream's, where it can be believed; else an estimate."""
+    ESTIMATED = "estimated"
+    """Ours: this upstream reports nothing, or nothing true, and is not asked to."""
+
+
+class Modality(StrEnum):
+    """What a message may carry."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """
-    An upstream endpoint with its credentials. Never shown to clients.
+    An upstream endpoint with its credentials, and its quirks as data. Never shown to clients.
 
     `api_key` is a reference (`env:NAME`, later a secret's name), never the secret itself.
     """
@@ -96,6 +114,25 @@ class Pool:
     tokenize_url: str | None = None
     usage_per_choice: bool = False
     """With `n` above 1 its usage counts one choice: only a stream, with a usage frame for each, tells the whole."""
+    usage: CountedBy = CountedBy.REPORTED
+    rename_fields: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the client's body that go by another name there."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Roles of messages that go by another name there, such as developer by system."""
+    refuse_roles: frozenset[str] = frozenset()
+    """Roles it does not take: a request with one goes elsewhere, or is refused."""
+    modalities: frozenset[Modality] = frozenset(Modality)
+    """What it really reads. A picture is never sent to where it would be ignored."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request. No secrets: those are `api_key`."""
+    zdr: Mapping[str, str] | None = None
+    """The headers that make it keep nothing of a request; none needed when empty. None: it keeps what it likes."""
+    first_byte_s: int = 0
+    """The longest a stream is waited for until it begins; 0 for no limit but the upstream's silence."""
+    concurrency: int | None = None
+    """Requests at once that it takes: guaranteed shares of lanes, and a rest that is shared. None: no limit here."""
+    private: bool = False
+    """Used only by lanes that name it."""
 
     def passes(self, name: str) -> bool:
         """Return whether a field of the client's body may go to this pool."""
@@ -104,10 +141,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to serve a model: a pool, and the name the model has there."""
+    """
+    One way to serve a model: a pool, and the name the model has there.
+
+    Of the routes that are well, those of the lowest `priority` share the requests by `weight`.
+    """
 
     pool: str
     model: str
+    weight: int = 1
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +183,41 @@ class Model:
     routes: tuple[Route, ...]
     estimate: InputEstimate = field(default_factory=InputEstimate)
     created_unix_s: int = 0
+    private: bool = False
+    """Sold only in lanes that name it."""
+    auto: bool = True
+    """May be picked for requests that leave the choice of a model to the gateway."""
+    hedge_after_ms: int = 0
+    """A stream that has not begun after this long is tried on a second route as well; 0 for never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All models and pools of one version. `version` is the price version that ledger entries name."""
+    """All models, pools and lanes of one version. `version` is the price version that ledger entries name."""
 
     version: int
     models: Mapping[str, Model]
     pools: Mapping[str, Pool]
+    lanes: Mapping[str, Lane] = field(default_factory=dict)
+
+    def lane(self, lane_id: str) -> Lane | None:
+        """Return a lane; `shared` is there without being listed."""
+        return self.lanes.get(lane_id, Lane(SHARED) if lane_id == SHARED else None)
+
+    def sells(self, model: Model, lane: Lane) -> bool:
+        """Return whether a lane sells a model, and has a pool that serves it."""
+        listed = not model.private if lane.models is None else model.id in lane.models
+        return listed and any(self.serves(self.pools[route.pool], lane) for route in model.routes)
+
+    def serves(self, pool: Pool, lane: Lane) -> bool:
+        """Return whether a lane's requests may go to a pool."""
+        return not pool.private if lane.pools is None else pool.id in lane.pools
+
+    def rest(self, pool: Pool) -> int | None:
+        """Return the part of a pool's concurrency that no lane has for itself; None when it has no limit."""
+        if pool.concurrency is None:
+            return None
+        return pool.concurrency - sum(lane.guaranteed.get(pool.id, 0) for lane in self.lanes.values())
 
     def allowed(self, allow: frozenset[str] | None) -> list[Model]:
         """Return the models a key with the allow-list `allow` (None: all) may use, by id."""

@@ -1,7 +1,7 @@
 """
 What applying a catalogue document would change, in lines for people.
 
-`+` is added, `-` is removed, `~` is changed. The order of pools and models carries no meaning and is not compared;
+`+` is added, `-` is removed, `~` is changed. The order of pools, models and lanes carries no meaning and is not compared;
 the order of a model's routes does.
 """
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_KINDS = (("pools", "pool"), ("models", "model"))
+_KINDS = (("pools", "pool"), ("models", "model"), ("lanes", "lane"))
 
 
 def document_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

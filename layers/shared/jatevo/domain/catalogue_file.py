@@ -3,22 +3,27 @@ The operator's catalogue file: a document, as TOML or JSON gives it, made into a
 
 Guarantees: a document is taken whole or not at all, and a refusal names every problem with its place. What is taken
 has a price for everything it sells, exact to the nano-dollar per million tokens, and no secret: credentials are
-references to where they are kept. Prices are decimal strings, USD per million tokens; `request` is USD per request.
+references to where they are kept. Pools and lanes are read by `catalogue_pools` and `catalogue_lanes`. Prices are
+decimal strings, USD per million tokens; `request` is USD per request.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from jatevo.domain.catalogue import COST_FIELDS, Catalogue, InputEstimate, Model, Pool, Route, WhenClientLeaves
-from jatevo.domain.documents import Table
+from jatevo.domain.catalogue import Catalogue, InputEstimate, Model, Pool, Route
+from jatevo.domain.catalogue_lanes import lanes_from
+from jatevo.domain.catalogue_pools import POOL_FIELDS, pool_from
+from jatevo.domain.documents import ID, ID_MEANING, Table
 from jatevo.domain.money import NANO_PER_USD, MoneyError, format_usd, parse_usd
 from jatevo.domain.pricing import LongContext, Price, Rates
 
 MAX_POOLS = 200
 MAX_MODELS = 500
 MAX_ROUTES = 20
-MAX_FIELDS = 100
+MAX_WEIGHT = 1000
+MAX_PRIORITY = 100
+MAX_HEDGE_MS = 600_000
 MAX_CONTEXT_TOKENS = 10_000_000
 MAX_RATE_NANO_USD = 100_000 * NANO_PER_USD
 """The dearest rate: $100,000 for a million tokens, or for one request."""
@@ -26,11 +31,8 @@ MAX_MULTIPLIER = 100
 MAX_ESTIMATE = 100_000
 DEFAULT_OUTPUT_TOKENS = 4096
 RESERVED_MODEL_IDS = frozenset({"auto"})
-WIRES = ("chat",)
-CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 
-_DOCUMENT_FIELDS = frozenset({"pools", "models"})
-_POOL_FIELDS = frozenset(Pool.__slots__)
+_DOCUMENT_FIELDS = frozenset({"pools", "models", "lanes"})
 _MODEL_FIELDS = frozenset(Model.__slots__)
 _ROUTE_FIELDS = frozenset(Route.__slots__)
 _ESTIMATE_FIELDS = frozenset(InputEstimate.__slots__)
@@ -39,20 +41,7 @@ _OUTPUT_RATES = ("output", "reasoning", "image_output", "audio_output")
 _PRICE_FIELDS = frozenset({*_INPUT_RATES, *_OUTPUT_RATES, "request", "long_context"})
 _LONG_CONTEXT_FIELDS = frozenset({"threshold_tokens", "input_multiplier", "output_multiplier"})
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-_ID_MEANING = "1 to 64 letters, digits or . _ : - (the / is reserved for lanes)"
 _UPSTREAM_MODEL = re.compile(r"[!-~]{1,200}", re.ASCII)
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
-_REFERENCE = re.compile(r"env:(?!AWS_)[A-Za-z_][A-Za-z0-9_]{0,127}|(?:secret|ssm):[A-Za-z0-9/_+=.@:-]{1,512}", re.ASCII)
-_REFERENCE_MEANING = (
-    "a reference to where the key is kept, never the key itself: env:NAME (not AWS's own), secret:NAME or ssm:NAME"
-)
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})"
-_URL = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(?P<port>[0-9]{{1,5}}))?(?:/[!-\"$->@-~]{{0,500}})?",
-    re.ASCII,
-)
-_URL_MEANING = "a URL such as https://host.example/v1: http or https, without credentials, query or fragment"
 _ANY = re.compile(r".*", re.DOTALL)
 
 
@@ -69,15 +58,18 @@ def catalogue_from_document(document: Mapping[str, Any], version: int) -> Catalo
     problems: list[str] = []
     root = Table(document, "", problems)
     root.only(_DOCUMENT_FIELDS)
-    pools = _unique(root, "pools", [(table, _pool(table)) for table in root.tables("pools", _POOL_FIELDS, MAX_POOLS)])
+    pools = _unique(
+        root, "pools", [(table, pool_from(table)) for table in root.tables("pools", POOL_FIELDS, MAX_POOLS)]
+    )
     models = _unique(
         root, "models", [(table, _model(table, pools)) for table in root.tables("models", _MODEL_FIELDS, MAX_MODELS)]
     )
+    lanes = lanes_from(root, pools, models)
     if not models and not problems:
         root.problem("models", "missing: a catalogue sells at least one model")
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(version=version, models=models, pools=pools)
+    return Catalogue(version=version, models=models, pools=pools, lanes=lanes)
 
 
 def _unique[T: (Pool, Model)](root: Table, name: str, read: list[tuple[Table, T]]) -> dict[str, T]:
@@ -95,61 +87,8 @@ def _unique[T: (Pool, Model)](root: Table, name: str, read: list[tuple[Table, T]
     return found
 
 
-def _pool(table: Table) -> Pool:
-    pass_fields = frozenset(table.texts("pass_fields", _FIELD, "the name of a field", MAX_FIELDS))
-    refuse_fields = frozenset(table.texts("refuse_fields", _FIELD, "the name of a field", MAX_FIELDS))
-    for name in sorted(pass_fields & COST_FIELDS):
-        table.problem("pass_fields", f"{name} changes what an answer costs: the gateway sets or refuses it itself")
-    for name in sorted(pass_fields & refuse_fields):
-        table.problem("refuse_fields", f"{name} is listed in pass_fields as well")
-    if "messages" in refuse_fields:
-        table.problem("refuse_fields", "messages cannot be refused: nothing would be left to send")
-    return Pool(
-        id=table.text("id", _ID, _ID_MEANING),
-        base_url=_url(table, "base_url").rstrip("/"),
-        api_key=table.text("api_key", _REFERENCE, _REFERENCE_MEANING, secret=True) if table.has("api_key") else None,
-        wire=_wires(table),
-        cap_field=_one_of(table, "cap_field", CAP_FIELDS),
-        pass_fields=pass_fields,
-        refuse_fields=refuse_fields,
-        when_client_leaves=WhenClientLeaves(_one_of(table, "when_client_leaves", tuple(WhenClientLeaves))),
-        tokenize_url=_url(table, "tokenize_url") if table.has("tokenize_url") else None,
-        usage_per_choice=table.flag("usage_per_choice"),
-    )
-
-
-def _url(table: Table, name: str) -> str:
-    """Return a URL. One that does not fit is not repeated in the problem: it may contain credentials."""
-    url = table.text(name, _URL, _URL_MEANING, secret=True)
-    match = _URL.fullmatch(url)
-    if match is not None and match["port"] is not None and not 0 < int(match["port"]) < 2**16:
-        table.problem(name, "has a port that does not exist")
-    return url
-
-
-def _wires(table: Table) -> tuple[str, ...]:
-    if not table.has("wire"):
-        return WIRES[:1]
-    wires = table.texts("wire", _FIELD, "the name of a wire format", len(WIRES))
-    for wire in wires:
-        if wire not in WIRES:
-            table.problem("wire", f'"{wire}" is not spoken here; known: {", ".join(WIRES)}')
-    if table.values["wire"] == []:
-        table.problem("wire", f"must name at least one of: {', '.join(WIRES)}")
-    return wires
-
-
-def _one_of(table: Table, name: str, allowed: tuple[str, ...]) -> str:
-    """Return a field that has one of the `allowed` values; the first of them is the default."""
-    value = table.values.get(name, allowed[0])
-    if value in allowed:
-        return str(value)
-    table.problem(name, f"must be one of: {', '.join(allowed)}")
-    return allowed[0]
-
-
 def _model(table: Table, pools: Mapping[str, Pool]) -> Model:
-    model_id = table.text("id", _ID, _ID_MEANING)
+    model_id = table.text("id", ID, ID_MEANING)
     if model_id in RESERVED_MODEL_IDS:
         table.problem("id", f'"{model_id}" is reserved: it lets the gateway choose a model')
     price = _price(table)
@@ -162,7 +101,10 @@ def _model(table: Table, pools: Mapping[str, Pool]) -> Model:
         price=price,
         routes=_routes(table, pools),
         estimate=_estimate(table, price),
-        created_unix_s=table.integer("created_unix_s", 0, 2**32) if table.has("created_unix_s") else 0,
+        created_unix_s=table.optional_integer("created_unix_s", 0, 2**32, 0),
+        private=table.flag("private"),
+        auto=table.flag("auto", default=True),
+        hedge_after_ms=table.optional_integer("hedge_after_ms", 0, MAX_HEDGE_MS, 0),
     )
 
 
@@ -192,8 +134,13 @@ def _routes(table: Table, pools: Mapping[str, Pool]) -> tuple[Route, ...]:
         pool = inner.text("pool", _ANY, "the id of a pool")
         if pool and pool not in pools:
             inner.problem("pool", f'there is no pool "{pool[:64]}"')
-        route = Route(pool=pool, model=inner.text("model", _UPSTREAM_MODEL, "the model's name in that pool"))
-        if route in routes:
+        route = Route(
+            pool=pool,
+            model=inner.text("model", _UPSTREAM_MODEL, "the model's name in that pool"),
+            weight=inner.optional_integer("weight", 1, MAX_WEIGHT, 1),
+            priority=inner.optional_integer("priority", 0, MAX_PRIORITY, 0),
+        )
+        if any((other.pool, other.model) == (route.pool, route.model) for other in routes):
             inner.problem("model", "this route is listed twice")
         routes.append(route)
     return tuple(routes)

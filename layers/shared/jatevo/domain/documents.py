@@ -13,6 +13,10 @@ from typing import Any
 
 _SHOWN = 60
 
+ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+ID_MEANING = "1 to 64 letters, digits or . _ : - (the / is reserved for lanes)"
+FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -60,13 +64,51 @@ class Table:
             return value
         return low
 
-    def flag(self, name: str) -> bool:
-        """Return a truth value that may be left out; False then, and after a problem."""
-        value = self.values.get(name, False)
+    def optional_integer(self, name: str, low: int, high: int, default: int) -> int:
+        """Return a whole number that may be left out."""
+        return self.integer(name, low, high) if self.has(name) else default
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return a truth value that may be left out; `default` then, and after a problem."""
+        value = self.values.get(name, default)
         if not isinstance(value, bool):
             self.problem(name, f"must be true or false, not {shown(value)}")
-            return False
+            return default
         return value
+
+    def one_of(self, name: str, allowed: tuple[str, ...]) -> str:
+        """Return a field that has one of the `allowed` values; the first of them is the default."""
+        value = self.values.get(name, allowed[0])
+        if value in allowed:
+            return str(value)
+        self.problem(name, f"must be one of: {', '.join(allowed)}")
+        return allowed[0]
+
+    def members(self, name: str, known: tuple[str, ...], unknown: str) -> tuple[str, ...]:
+        """Return a list of some of the `known` words; what is not one of them is `unknown`."""
+        given = self.texts(name, FIELD, "a word", len(known))
+        for word in given:
+            if word not in known:
+                self.problem(name, f'"{word}" {unknown}; known: {", ".join(known)}')
+        if self.values[name] == []:
+            self.problem(name, f"must name at least one of: {', '.join(known)}")
+        return given
+
+    def mapping(
+        self, name: str, key: re.Pattern[str], value: re.Pattern[str], meaning: str, most: int
+    ) -> dict[str, str]:
+        """Return a table of strings to strings, of the given forms."""
+        given = self.values.get(name, {})
+        if not isinstance(given, Mapping) or len(given) > most:
+            self.problem(name, f"must be a table of at most {most} entries")
+            return {}
+        read = {}
+        for left, right in given.items():
+            if not (key.fullmatch(left) and isinstance(right, str) and value.fullmatch(right)):
+                self.problem(f"{name}.{left[:_SHOWN]}", f"must be {meaning}")
+            else:
+                read[left] = right
+        return read
 
     def text(self, name: str, form: re.Pattern[str], meaning: str, *, secret: bool = False) -> str:
         """Return a string of the given form, described by `meaning`. What is `secret` is not repeated in a problem."""
