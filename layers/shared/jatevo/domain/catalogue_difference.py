@@ -1,8 +1,8 @@
 """
 What applying a catalogue document would change, in lines for people.
 
-`+` is added, `-` is removed, `~` is changed. The order of pools, models and lanes carries no meaning and is not compared;
-the order of a model's routes does.
+`+` is added, `-` is removed, `~` is changed. The order of pools, models and lanes carries no meaning and is not
+compared; the order of a model's routes does.
 """
 
 import json
