@@ -10,7 +10,7 @@ from jatevo.bootstrap import Settings, settings_from
 from jatevo_local import built
 
 DEFINITIONS = {table["TableName"]: table for table in definitions(TableNames.with_prefix("jatevo"))}
-WITH_TTL = {"jatevo-windows", "jatevo-ledger"}
+WITH_TTL = {"jatevo-windows", "jatevo-ledger", "jatevo-sessions"}
 
 
 @pytest.fixture(scope="session")

@@ -171,6 +171,30 @@ def account_from_item(item: Item) -> Account:
     )
 
 
+def account_item(account: Account) -> dict[str, dict[str, Any]]:
+    """Return the item of a new account, which has no key yet."""
+    item: dict[str, dict[str, Any]] = {
+        "account_id": text(account.id),
+        "name": text(account.name),
+        "requests_per_day": number(account.limits.requests),
+        "budget_nano_usd_per_day": number(account.limits.budget_nano_usd),
+        "concurrency": number(account.limits.concurrency),
+        "enabled": {"BOOL": account.enabled},
+        "version": number(account.version),
+        "created_at": number(account.created_at_unix_s),
+        "estimate_permille": number(account.estimate_permille),
+        "estimate_raised_at": number(account.estimate_raised_at_unix_s),
+        "revoked": {"M": {ref: number(at) for ref, at in account.revoked.items()}},
+        "enabled_keys": number(0),
+        "limits_from": text(account.limits_from),
+    }
+    if account.margin_bps is not None:
+        item["margin_bps"] = number(account.margin_bps)
+    if account.entitled_day is not None:
+        item["entitled_day"] = text(account.entitled_day)
+    return item
+
+
 def _caps(item: Item) -> Limits | None:
     requests = get_optional_int(item, "cap_requests_per_day")
     budget = get_optional_int(item, "cap_budget_nano_usd_per_day")

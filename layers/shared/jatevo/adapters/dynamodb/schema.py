@@ -12,6 +12,10 @@ keys       digest (SHA-256)                                                     
                                                                                       by_id: key_id
 catalogue  kind (`catalogue`)          version (number)
 operators  name
+wallets    wallet (`solana:…`,                                                        by_account: account_id
+           `eip155:0x…`)
+sessions   owner (`nonce#…`, `acct_…`,         item
+           `rate#…`)
 =========  ==========================  =============================================  ==============================
 """
 
@@ -23,6 +27,7 @@ SWEEP_SHARDS = 8
 """Partitions of the sweep index: one would throttle when many windows open within a minute."""
 KEYS_BY_ACCOUNT = "by_account"
 KEYS_BY_ID = "by_id"
+WALLETS_BY_ACCOUNT = "by_account"
 CATALOGUE_KIND = "catalogue"
 
 
@@ -37,6 +42,8 @@ class TableNames:
     keys: str
     catalogue: str
     operators: str
+    wallets: str
+    sessions: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
@@ -59,6 +66,8 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
         ),
         _table(names.catalogue, "kind:S", "version:N"),
         _table(names.operators, "name:S"),
+        _table(names.wallets, "wallet:S", None, {WALLETS_BY_ACCOUNT: ("account_id:S", None, "ALL")}),
+        _table(names.sessions, "owner:S", "item:S"),
     ]
 
 

@@ -1,0 +1,120 @@
+"""
+The `WalletStore` port on DynamoDB.
+
+A wallet's item is never deleted: unlinking removes the account from it, and with that from the index, and leaves what
+the wallet counted for today (`claimed_day`, `claimed_by`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused
+from jatevo.adapters.dynamodb.directory import account_item
+from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
+from jatevo.adapters.dynamodb.transactions import refused_by_condition
+from jatevo.application.identity import LinkedWallet
+from jatevo.domain.accounts import Account
+from jatevo.domain.wallets import Wallet, wallet_from_text
+
+
+class DynamoWallets:
+    """Wallets and the accounts they are linked to."""
+
+    def __init__(self, client: DynamoClient, names: TableNames) -> None:
+        self._client = client
+        self._table = names.wallets
+        self._accounts = names.accounts
+
+    async def wallet(self, wallet: Wallet) -> LinkedWallet | None:
+        answer = await self._client.retried("get_item", TableName=self._table, Key=_key(wallet), ConsistentRead=True)
+        item = answer.get("Item")
+        return None if item is None else linked_wallet(item)
+
+    async def of_account(self, account_id: str) -> Sequence[LinkedWallet]:
+        found: list[LinkedWallet] = []
+        start: dict[str, Item] = {}
+        while True:
+            answer = await self._client.retried(
+                "query",
+                TableName=self._table,
+                IndexName=WALLETS_BY_ACCOUNT,
+                KeyConditionExpression="#account = :account",
+                ExpressionAttributeNames={"#account": "account_id"},
+                ExpressionAttributeValues={":account": text(account_id)},
+                **start,
+            )
+            found += [linked_wallet(item) for item in answer.get("Items", ())]
+            if not answer.get("LastEvaluatedKey"):
+                return found
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    async def create_account(self, account: Account, wallet: Wallet) -> bool:
+        put = {
+            "TableName": self._accounts,
+            "Item": account_item(account),
+            "ConditionExpression": "attribute_not_exists(#id)",
+            "ExpressionAttributeNames": {"#id": "account_id"},
+        }
+        link = self._linking(wallet, account.id, account.created_at_unix_s)
+        try:
+            await self._client.retried("transact_write_items", TransactItems=[{"Put": put}, {"Update": link}])
+        except TransactionRefused as refused:
+            # A repeated one meets what the first one wrote: then it is linked to this very account.
+            stored = await self.wallet(wallet) if refused_by_condition(refused) else None
+            return stored is not None and stored.account_id == account.id
+        return True
+
+    async def link(self, wallet: Wallet, account_id: str, now_unix_s: int) -> bool:
+        try:
+            await self._client.retried("update_item", **self._linking(wallet, account_id, now_unix_s))
+        except ConditionRefused:
+            return False
+        return True
+
+    async def unlink(self, wallet: Wallet, account_id: str, *, staying: Wallet) -> bool:
+        mine = {
+            "TableName": self._table,
+            "ConditionExpression": "#account = :account",
+            "ExpressionAttributeValues": {":account": text(account_id)},
+        }
+        remove = mine | {
+            "Key": _key(wallet),
+            "UpdateExpression": "REMOVE #account, #linked",
+            "ExpressionAttributeNames": {"#account": "account_id", "#linked": "linked_at"},
+        }
+        stays = mine | {"Key": _key(staying), "ExpressionAttributeNames": {"#account": "account_id"}}
+        try:
+            await self._client.retried(
+                "transact_write_items", TransactItems=[{"Update": remove}, {"ConditionCheck": stays}]
+            )
+        except TransactionRefused as refused:
+            return not refused_by_condition(refused)
+        return True
+
+    def _linking(self, wallet: Wallet, account_id: str, now_unix_s: int) -> Mapping[str, Any]:
+        return {
+            "TableName": self._table,
+            "Key": _key(wallet),
+            "UpdateExpression": "SET #account = :account, #linked = :now",
+            "ConditionExpression": "attribute_not_exists(#account)",
+            "ExpressionAttributeNames": {"#account": "account_id", "#linked": "linked_at"},
+            "ExpressionAttributeValues": {":account": text(account_id), ":now": number(now_unix_s)},
+        }
+
+
+def linked_wallet(item: Item) -> LinkedWallet:
+    """Return the wallet an item of the wallets table stands for."""
+    wallet = wallet_from_text(get_text(item, "wallet"))
+    assert wallet is not None, "only wallets are stored"
+    return LinkedWallet(
+        wallet=wallet,
+        account_id=get_text(item, "account_id") or None,
+        linked_at_unix_s=get_int(item, "linked_at"),
+        claimed_day=get_text(item, "claimed_day") or None,
+        claimed_by=get_text(item, "claimed_by") or None,
+    )
+
+
+def _key(wallet: Wallet) -> dict[str, dict[str, str]]:
+    return {"wallet": text(str(wallet))}
