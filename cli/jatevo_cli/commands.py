@@ -241,8 +241,8 @@ def operator_disable(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, text.fields([("operator", answer["name"]), ("enabled", answer["enabled"])]))
 
 
-_ACCOUNT_FIELDS = ("name", "requests_per_day", "budget_usd_per_day", "concurrency", "margin_bps")
-_KEY_FIELDS = ("name", "models", "requests_per_day", "budget_usd_per_day", "concurrency", "expires_at_unix_s")
+_ACCOUNT_FIELDS = ("name", "requests_per_day", "budget_usd_per_day", "concurrency", "margin_bps", "lanes", "zdr")
+_KEY_FIELDS = ("name", "models", "lanes", "requests_per_day", "budget_usd_per_day", "concurrency", "expires_at_unix_s")
 
 
 def _sent(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
@@ -279,6 +279,8 @@ def _account(account: Mapping[str, Any]) -> str:
             ("budget/day", f"${account['budget_usd_per_day']}"),
             ("concurrency", account["concurrency"]),
             ("margin", text.margin(account["margin_bps"])),
+            ("lanes", ", ".join(["shared", *account["lanes"]])),
+            ("zdr", account["zdr"]),
             ("enabled", account["enabled"]),
             ("created", text.instant(account["created_at_unix_s"])),
         ]
@@ -291,6 +293,7 @@ def _key_fields(key: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("account", key["account_id"]),
         ("name", key["name"] or None),
         ("models", ", ".join(key["models"] or ["all"])),
+        ("lanes", ", ".join(key["lanes"] or ["all of its account"])),
         ("requests/day", key["requests_per_day"]),
         ("budget/day", text.optional_usd(key["budget_usd_per_day"])),
         ("concurrency", key["concurrency"]),

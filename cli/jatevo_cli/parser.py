@@ -104,6 +104,7 @@ def _account(topic: Subparsers) -> None:
     create.add_argument("--budget-usd-per-day", type=values.usd, required=True, metavar="USD", help='such as "11.00"')
     create.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
     create.add_argument("--margin-bps", type=values.whole, default=argparse.SUPPRESS, metavar="BPS")
+    _lanes(create)
     _by_id(_command(topic, "show", commands.account_show, "show an account"), "account")
     change = _command(topic, "set", commands.account_set, "change an account; open windows follow at once")
     _by_id(change, "account")
@@ -112,10 +113,31 @@ def _account(topic: Subparsers) -> None:
     change.add_argument("--budget-usd-per-day", type=values.usd, default=argparse.SUPPRESS, metavar="USD")
     change.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
     change.add_argument("--margin-bps", type=values.whole_or_none, default=argparse.SUPPRESS, metavar="BPS|default")
+    _lanes(change)
     switch = change.add_mutually_exclusive_group()
     for flag, value in (("--enable", True), ("--disable", False)):
         switch.add_argument(flag, action="store_const", const=value, dest="enabled", default=argparse.SUPPRESS)
     _command(topic, "list", commands.account_list, "list all accounts")
+
+
+def _lanes(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--lanes",
+        type=values.names_or_empty,
+        default=argparse.SUPPRESS,
+        metavar="A,B|none",
+        help="reserved lanes it may use",
+    )
+    keeping = command.add_mutually_exclusive_group()
+    for flag, value in (("--zdr", True), ("--no-zdr", False)):
+        keeping.add_argument(
+            flag,
+            action="store_const",
+            const=value,
+            dest="zdr",
+            default=argparse.SUPPRESS,
+            help="only upstreams that keep nothing" if value else "any upstream",
+        )
 
 
 def _key(topic: Subparsers) -> None:
@@ -139,6 +161,13 @@ def _key_limits(command: argparse.ArgumentParser, models: str) -> None:
         default=left_out,
         metavar="A,B",
         help=f"models it may use ({models} named)",
+    )
+    command.add_argument(
+        "--lanes",
+        type=values.names_or_none,
+        default=left_out,
+        metavar="A,B",
+        help="of its account's reserved lanes, those it may use (all, unless named)",
     )
     command.add_argument("--requests-per-day", type=values.whole_or_none, default=left_out, metavar="N")
     command.add_argument("--budget-usd-per-day", type=values.usd_or_none, default=left_out, metavar="USD")

@@ -44,6 +44,11 @@ def names(text: str) -> list[str]:
     return found
 
 
+def names_or_empty(text: str) -> list[str]:
+    """Return a list written a,b,c; empty for "none"."""
+    return [] if text in NONE else names(text)
+
+
 def names_or_none(text: str) -> list[str] | None:
     """Return a list written a,b,c, or None for "all"."""
     return None if text in NONE else names(text)

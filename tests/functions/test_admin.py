@@ -190,6 +190,8 @@ async def test_an_account_is_created_shown_changed_and_listed(admin: httpx.Async
         "enabled": True,
         "limits_from": "operator",
         "entitled_day": None,
+        "lanes": [],
+        "zdr": False,
         "version": 1,
         "created_at_unix_s": 0,
     }

@@ -42,6 +42,8 @@ class NewAccountBody(_Body):
     budget_usd_per_day: str
     concurrency: int = DEFAULT_CONCURRENCY
     margin_bps: int | None = None
+    lanes: list[str] = []
+    zdr: bool = False
 
     def wanted(self) -> NewAccount:
         return NewAccount(**self.given())
@@ -56,6 +58,8 @@ class AccountChangeBody(_Body):
     concurrency: int = 0
     margin_bps: int | None = None
     enabled: bool = True
+    lanes: list[str] = []
+    zdr: bool = False
 
     def wanted(self) -> AccountChange:
         return AccountChange(**self.given())
@@ -66,6 +70,7 @@ class NewKeyBody(_Body):
 
     name: str = ""
     models: list[str] | None = None
+    lanes: list[str] | None = None
     requests_per_day: int | None = None
     budget_usd_per_day: str | None = None
     concurrency: int | None = None

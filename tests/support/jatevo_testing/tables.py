@@ -66,6 +66,10 @@ def put_account(client: Any, names: schema.TableNames, account: Account) -> None
     }
     if account.margin_bps is not None:
         item["margin_bps"] = number(account.margin_bps)
+    if account.lanes:
+        item["lanes"] = texts(account.lanes)
+    if account.zdr:
+        item["zdr"] = {"BOOL": True}
     if account.entitled_day is not None:
         item["entitled_day"] = text(account.entitled_day)
     client.put_item(TableName=names.accounts, Item=item)
@@ -85,6 +89,8 @@ def put_key(client: Any, names: schema.TableNames, key: ApiKey) -> None:
     }
     if key.models is not None:
         item["models"] = texts(key.models)
+    if key.lanes is not None:
+        item["lanes"] = texts(key.lanes)
     if key.expires_at_unix_s is not None:
         item["expires_at"] = number(key.expires_at_unix_s)
     if key.disabled_at_unix_s is not None:

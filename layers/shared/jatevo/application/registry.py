@@ -65,7 +65,7 @@ class Registry(Protocol):
 
     async def change_account(self, account: Account) -> None:
         """
-        Store an account's name, limits, where they come from, their day, margin and whether it is enabled.
+        Store an account's name, limits, lanes, where they come from, their day, margin and whether it is enabled.
 
         `account.version` is the new version: Conflict unless the stored one is the version before it.
         """

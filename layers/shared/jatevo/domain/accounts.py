@@ -49,6 +49,10 @@ class Account:
     limits_from: LimitsFrom = LimitsFrom.OPERATOR
     entitled_day: str | None = None
     """The UTC day that holdings gave `limits` for; None: no day yet, or the limits are an operator's."""
+    lanes: frozenset[str] = frozenset()
+    """Reserved lanes its requests may travel in, beside the shared one."""
+    zdr: bool = False
+    """All its requests go only to where nothing of them is kept."""
 
     def estimate_at(self, now_unix_s: int) -> int:
         """Return the factor that applies now: what was observed lately, else the model's estimate as it is."""
@@ -68,6 +72,8 @@ class ApiKey:
     enabled: bool = True
     models: frozenset[str] | None = None
     """Model ids this key may use; None: all."""
+    lanes: frozenset[str] | None = None
+    """Of its account's reserved lanes, those this key may use; None: all of them."""
     caps: Limits | None = None
     """The key's own limits per day; None: only the account's apply."""
     caps_version: int = 1
@@ -89,6 +95,11 @@ class Caller:
 
     key: ApiKey
     account: Account
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """The reserved lanes it may use."""
+        return self.account.lanes if self.key.lanes is None else self.account.lanes & self.key.lanes
 
 
 def account_window(account_id: str, day: str) -> WindowKey:

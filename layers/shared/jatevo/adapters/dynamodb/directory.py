@@ -141,6 +141,7 @@ def key_from_item(item: Item) -> ApiKey:
         prefix=get_text(item, "prefix"),
         enabled=get_flag(item, "enabled", default=True),
         models=get_texts(item, "models"),
+        lanes=get_texts(item, "lanes"),
         caps=_caps(item),
         caps_version=get_int(item, "caps_version", 1),
         expires_at_unix_s=get_optional_int(item, "expires_at"),
@@ -166,6 +167,8 @@ def account_from_item(item: Item) -> Account:
         estimate_permille=get_int(item, "estimate_permille", PERMILLE),
         estimate_raised_at_unix_s=get_int(item, "estimate_raised_at"),
         revoked=get_int_map(item, "revoked"),
+        lanes=get_texts(item, "lanes") or frozenset(),
+        zdr=get_flag(item, "zdr", default=False),
         limits_from=LimitsFrom(get_text(item, "limits_from", LimitsFrom.OPERATOR)),
         entitled_day=get_text(item, "entitled_day") or None,
     )

@@ -53,6 +53,8 @@ class AccountItem(Model):
     estimate_raised_at = IntegerAttribute(null=True)
     revoked: MapAttribute[str, int] = MapAttribute(null=True)  # type: ignore[no-untyped-call]  # pynamodb's gap
     enabled_keys = IntegerAttribute(null=True)
+    lanes = UnicodeSetAttribute(null=True)
+    zdr = BooleanAttribute(null=True)
     limits_from = UnicodeAttribute(null=True)
     entitled_day = UnicodeAttribute(null=True)
 
@@ -84,6 +86,7 @@ class KeyItem(Model):
     prefix = UnicodeAttribute()
     enabled = BooleanAttribute()
     models = UnicodeSetAttribute(null=True)
+    lanes = UnicodeSetAttribute(null=True)
     cap_requests_per_day = IntegerAttribute(null=True)
     cap_budget_nano_usd_per_day = IntegerAttribute(null=True)
     cap_concurrency = IntegerAttribute(null=True)

@@ -70,6 +70,8 @@ class DynamoRegistry:
             model.concurrency.set(account.limits.concurrency),
             _set_or_remove(model.margin_bps, account.margin_bps),
             model.enabled.set(account.enabled),
+            _set_or_remove(model.lanes, set(account.lanes) or None),
+            model.zdr.set(account.zdr),
             model.limits_from.set(account.limits_from.value),
             _set_or_remove(model.entitled_day, account.entitled_day),
             model.version.set(account.version),
@@ -114,6 +116,7 @@ class DynamoRegistry:
         actions = [
             model.name.set(key.name),
             _set_or_remove(model.models, None if key.models is None else set(key.models)),
+            _set_or_remove(model.lanes, None if key.lanes is None else set(key.lanes)),
             *(_set_or_remove(getattr(model, name), value) for name, value in caps.items()),
             _set_or_remove(model.expires_at, key.expires_at_unix_s),
             model.caps_version.set(key.caps_version),
@@ -215,6 +218,8 @@ class DynamoRegistry:
             estimate_raised_at=account.estimate_raised_at_unix_s,
             revoked=dict(account.revoked),
             enabled_keys=0,
+            lanes=set(account.lanes) or None,
+            zdr=account.zdr,
             limits_from=account.limits_from.value,
             entitled_day=account.entitled_day,
         )
@@ -228,6 +233,7 @@ class DynamoRegistry:
             prefix=key.prefix,
             enabled=key.enabled,
             models=None if key.models is None else set(key.models),
+            lanes=None if key.lanes is None else set(key.lanes),
             caps_version=key.caps_version,
             expires_at=key.expires_at_unix_s,
             created_at=key.created_at_unix_s,

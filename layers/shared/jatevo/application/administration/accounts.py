@@ -5,7 +5,7 @@ A change is stored first, as the account's next version, and then carried into t
 be repeated: asking for what is already so repairs windows that a crash left behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from jatevo.application.administration import bounds
@@ -31,6 +31,8 @@ class NewAccount:
     budget_nano_usd_per_day: int
     concurrency: int = DEFAULT_CONCURRENCY
     margin_bps: int | None = None
+    lanes: Iterable[str] = ()
+    zdr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class AccountChange:
     concurrency: int | Kept = KEPT
     margin_bps: int | Kept | None = KEPT
     enabled: bool | Kept = KEPT
+    lanes: Iterable[str] | Kept = KEPT
+    zdr: bool | Kept = KEPT
 
 
 class Accounts:
@@ -71,6 +75,8 @@ class Accounts:
                 name=wanted.name,
                 limits=Limits(wanted.requests_per_day, wanted.budget_nano_usd_per_day, wanted.concurrency),
                 margin_bps=wanted.margin_bps,
+                lanes=bounds.lanes(wanted.lanes),
+                zdr=wanted.zdr,
                 created_at_unix_s=self._clock.now_ms() // 1000,
             )
         )
@@ -118,6 +124,8 @@ def _changed(account: Account, change: AccountChange) -> Account:
         ),
         margin_bps=chosen(change.margin_bps, account.margin_bps),
         enabled=chosen(change.enabled, account.enabled),
+        lanes=account.lanes if isinstance(change.lanes, Kept) else bounds.lanes(change.lanes),
+        zdr=chosen(change.zdr, account.zdr),
         limits_from=LimitsFrom.OPERATOR if by_operator else account.limits_from,
         entitled_day=None if by_operator else account.entitled_day,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from jatevo.application.administration.problems import InvalidValue
 from jatevo.domain.calendar import day_start_unix_s, utc_day
+from jatevo.domain.lanes import SHARED
 from jatevo.domain.money import MAX_NANO_USD, format_usd
 
 MAX_NAME_LENGTH = 100
@@ -18,9 +19,11 @@ MAX_CONCURRENCY = 1000
 MAX_MARGIN_BPS = 100_000
 """Ten times the cost on top of it."""
 MAX_MODELS_PER_KEY = 100
+MAX_LANES_PER_ACCOUNT = 20
 MAX_EXPIRY_UNIX_S = 2**32
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9._:/-]{1,130}", re.ASCII)
+_LANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _OPERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 
 
@@ -72,6 +75,27 @@ def models(value: Iterable[str] | None) -> frozenset[str] | None:
     for model_id in allowed:
         if _MODEL_ID.fullmatch(model_id) is None:
             raise InvalidValue(f"{model_id[:130]!r} cannot be a model's id.", param="models")
+    return allowed
+
+
+def lanes(value: Iterable[str]) -> frozenset[str]:
+    """Return the reserved lanes of an account. They need not be in the catalogue yet."""
+    allowed = frozenset(value)
+    if len(allowed) > MAX_LANES_PER_ACCOUNT:
+        raise InvalidValue(f"An account names at most {MAX_LANES_PER_ACCOUNT} lanes.", param="lanes")
+    for lane in allowed:
+        if lane == SHARED or _LANE_ID.fullmatch(lane) is None:
+            raise InvalidValue(f"{lane[:64]!r} cannot be a reserved lane's id.", param="lanes")
+    return allowed
+
+
+def key_lanes(value: Iterable[str]) -> frozenset[str]:
+    """Return the lanes of a key: never none, which could not be told from all."""
+    allowed = lanes(value)
+    if not allowed:
+        raise InvalidValue(
+            "Name at least one lane, or null for a key that may use all of its account's.", param="lanes"
+        )
     return allowed
 
 

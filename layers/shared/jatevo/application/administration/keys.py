@@ -29,6 +29,7 @@ class NewKey:
 
     name: str = ""
     models: Iterable[str] | None = None
+    lanes: Iterable[str] | None = None
     requests_per_day: int | None = None
     budget_nano_usd_per_day: int | None = None
     concurrency: int | None = None
@@ -41,6 +42,7 @@ class KeyChange:
 
     name: str | Kept = KEPT
     models: Iterable[str] | Kept | None = KEPT
+    lanes: Iterable[str] | Kept | None = KEPT
     requests_per_day: int | Kept | None = KEPT
     budget_nano_usd_per_day: int | Kept | None = KEPT
     concurrency: int | Kept | None = KEPT
@@ -84,6 +86,7 @@ class Keys:
             name=bounds.name(wanted.name, optional=True),
             prefix=api_keys.shown_prefix(secret),
             models=bounds.models(wanted.models),
+            lanes=None if wanted.lanes is None else bounds.key_lanes(wanted.lanes),
             caps=_caps(wanted.requests_per_day, wanted.budget_nano_usd_per_day, wanted.concurrency),
             expires_at_unix_s=bounds.expiry(wanted.expires_at_unix_s, now),
             created_at_unix_s=now,
@@ -173,6 +176,7 @@ def _changed(key: ApiKey, change: KeyChange, now: int) -> ApiKey:
         key,
         name=key.name if isinstance(change.name, Kept) else bounds.name(change.name, optional=True),
         models=key.models if isinstance(change.models, Kept) else bounds.models(change.models),
+        lanes=_lanes(key.lanes, change.lanes),
         caps=_caps(
             chosen(change.requests_per_day, _limit(caps.requests, UNLIMITED_REQUESTS)),
             chosen(change.budget_nano_usd_per_day, _limit(caps.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD)),
@@ -180,6 +184,12 @@ def _changed(key: ApiKey, change: KeyChange, now: int) -> ApiKey:
         ),
         expires_at_unix_s=key.expires_at_unix_s if isinstance(expires, Kept) else bounds.expiry(expires, now),
     )
+
+
+def _lanes(old: frozenset[str] | None, new: Iterable[str] | Kept | None) -> frozenset[str] | None:
+    if isinstance(new, Kept):
+        return old
+    return None if new is None else bounds.key_lanes(new)
 
 
 def _limit(value: int, unlimited: int) -> int | None:
