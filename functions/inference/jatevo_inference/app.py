@@ -25,7 +25,8 @@ from jatevo.adapters.http.asgi import (
     until_disconnect,
 )
 from jatevo.adapters.wire.chat_answer import ChatFormat
-from jatevo.adapters.wire.chat_request import MAX_BODY_BYTES, parse_chat_request
+from jatevo.adapters.wire.chat_request import parse_chat_request
+from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of, tightest
 from jatevo.adapters.wire.sse import HEARTBEAT
