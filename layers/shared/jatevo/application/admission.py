@@ -76,11 +76,12 @@ def honouring_routes(
     catalogue: Catalogue, model: Model, request: InferenceRequest, formats: Formats
 ) -> Sequence[Candidate] | Refusal:
     """Return the routes of a model that can serve a request as it is, or the refusal that names what none can."""
-    for name, parts, rate in (
-        ("images", request.size.images, model.price.base.image_input),
-        ("audio", request.size.audio_parts, model.price.base.audio_input),
+    for name, parts, sold in (
+        ("images", request.size.images, model.price.base.image_input is not None),
+        ("audio", request.size.audio_parts, model.price.base.audio_input is not None),
+        ("files", request.size.files, model.estimate.file_tokens > 0),
     ):
-        if parts and rate is None:
+        if parts and not sold:
             detail = f"The model '{model.id}' does not take {name} as input."
             return Refusal(Code.UNSUPPORTED_MODALITY, detail, param=formats.input_field)
     served = ((catalogue.pools[route.pool], route) for route in model.routes)

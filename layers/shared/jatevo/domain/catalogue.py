@@ -40,11 +40,35 @@ CHAT_FIELDS = frozenset(
 )
 """Fields of a chat request that every pool takes unless it lists them as refused. None changes what a token costs."""
 
+RESPONSES_FIELDS = frozenset(
+    {
+        "include",
+        "input",
+        "instructions",
+        "max_tool_calls",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
+"""Fields of a Responses request that every pool which speaks that format takes unless it lists them as refused."""
+
 COST_FIELDS = frozenset(
     {
         "audio",
         "background",
+        "background_options",
         "best_of",
+        "conversation",
         "ignore_eos",
         "max_completion_tokens",
         "max_new_tokens",
@@ -57,6 +81,7 @@ COST_FIELDS = frozenset(
         "n_predict",
         "num_predict",
         "prediction",
+        "previous_response_id",
         "prompt",
         "service_tier",
         "store",
@@ -138,6 +163,10 @@ class Pool:
         """Return whether a field of the client's body may go to this pool."""
         return name not in self.refuse_fields and (name in CHAT_FIELDS or name in self.pass_fields)
 
+    def passes_responses(self, name: str) -> bool:
+        """Return whether a field of a Responses request may go to this pool as it is."""
+        return name not in self.refuse_fields and (name in RESPONSES_FIELDS or name in self.pass_fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -169,6 +198,8 @@ class InputEstimate:
     per_message: int = 8
     image_tokens: int = 0
     audio_tokens: int = 0
+    file_tokens: int = 0
+    """The most that one file (a PDF, not one of plain text) can come to, as text; 0: the model takes none."""
 
 
 @dataclass(frozen=True, slots=True)

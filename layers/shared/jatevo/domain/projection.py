@@ -26,6 +26,8 @@ class InputSize:
     messages: int = 0
     images: int = 0
     audio_parts: int = 0
+    files: int = 0
+    """Files that are not shown to the model as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,15 @@ class Projection:
 def text_tokens(model: Model, ask: Ask) -> int:
     """Return the most tokens the text of a request can come to, clamped to the context window."""
     estimate, size = model.estimate, ask.size
+    files = size.files * estimate.file_tokens
     if ask.exact_input_tokens is not None:
-        return min(ask.exact_input_tokens, model.context_window)
+        return min(ask.exact_input_tokens + files, model.context_window)
     text = size.ascii_bytes * estimate.ascii_permille + size.other_bytes * estimate.other_permille
     tools = size.tool_ascii_bytes * estimate.ascii_permille + size.tool_other_bytes * estimate.other_permille
     measured = text * PERMILLE + tools * estimate.tools_permille
     tokens = -(-measured * ask.estimate_permille // PERMILLE**3)
     overhead = estimate.per_request + size.messages * estimate.per_message
-    return min(tokens + overhead, model.context_window)
+    return min(tokens + overhead + files, model.context_window)
 
 
 def project(model: Model, ask: Ask, margin_bps: int) -> Projection:
