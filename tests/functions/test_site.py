@@ -1,6 +1,7 @@
 """The site answers without any key or database, and everything that does not exist is a 404 in our shape."""
 
 from collections.abc import AsyncIterator
+from html.parser import HTMLParser
 
 import httpx
 import pytest
@@ -9,8 +10,35 @@ from jatevo_testing.refusals import refused
 from jatevo import __version__
 from jatevo.bootstrap import Gateway, Settings
 from jatevo_site.handler import create_app
+from jatevo_site.pages import Site
 
 NOWHERE = "http://127.0.0.1:9"
+
+
+class Elements(HTMLParser):
+    """What a page refers to, and what it would run or apply of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = ""
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "base":
+            self.base = given["href"]
+        elif tag == "a":
+            self.links.append(given["href"])
+        elif tag == "link" or (tag == "script" and "src" in given):
+            self.sources.append(given.get("href") or given["src"])
+        if (
+            tag == "style"
+            or (tag == "script" and "src" not in given)
+            or any(n == "style" or n[:2] == "on" for n in given)
+        ):
+            self.inline.append(tag)
 
 
 @pytest.fixture
@@ -32,12 +60,43 @@ async def test_health_needs_neither_key_nor_database(site: httpx.AsyncClient) ->
     assert answer.headers["x-request-id"].startswith("req_")
 
 
-async def test_the_front_page_says_what_this_is(site: httpx.AsyncClient) -> None:
-    answer = await site.get("/")
+@pytest.mark.parametrize("path", ["/", "/pricing", "/playground", "/dashboard", "/admin"])
+async def test_a_page_brings_no_script_or_style_of_its_own_and_forbids_them(site: httpx.AsyncClient, path: str) -> None:
+    answer = await site.get(path)
 
     assert answer.status_code == 200
-    assert answer.json()["name"] == "Jatevo Gateway"
-    assert answer.json()["version"] == __version__
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    page = Elements()
+    page.feed(answer.text)
+    assert not page.inline
+    assert page.sources
+    for source in page.sources:
+        assert (await site.get(f"/{source}")).status_code == 200, source
+
+
+async def test_pages_work_below_the_prefix_of_a_stage() -> None:
+    site = Site("1.2.3", "/prod/")
+    page = Elements()
+    page.feed(bytes(site.page("/pricing").body).decode())
+
+    assert page.base == "/prod/"
+    assert all(not target.startswith("/") for target in page.sources + page.links)
+
+
+async def test_an_asset_may_be_kept_for_good_because_its_name_changes_with_it(site: httpx.AsyncClient) -> None:
+    page = Elements()
+    page.feed((await site.get("/")).text)
+    name = next(source for source in page.sources if source.endswith("base.css"))
+    answer = await site.get(f"/{name}")
+
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    refused(await site.get("/assets/0000000000000000/base.css"), 404, "not_found")
+    refused(await site.get(f"/{name.rpartition('/')[0]}/..%2fapp.py"), 404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

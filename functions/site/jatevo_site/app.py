@@ -1,7 +1,8 @@
 """
-The site as an ASGI app: `/health` for liveness, `/` which says what this is, and 404 in our shape for all the rest.
+The site as an ASGI app: the pages, what they are made of, `/health`, and 404 in our shape for all the rest.
 
-It reads nothing: no key, no database. `/health` therefore says that this process answers, not that models do.
+It reads nothing: no key, no database. `/health` therefore says that this process answers, not that models do. What
+pages show comes from the other functions' routes.
 """
 
 from dataclasses import dataclass
@@ -9,19 +10,21 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from jatevo.adapters.http.starlette_errors import Edge, Errors
+from jatevo.adapters.http.starlette_errors import NOT_FOUND, Edge, Errors
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.ports import Clock, Randomness
+from jatevo_site.pages import PAGES, Site
 
 
 @dataclass(frozen=True, slots=True)
 class SiteServices:
-    """What the app needs, wired by bootstrap."""
+    """What the app needs, wired by bootstrap. `base_path`: where the site stands, such as `/` or `/prod/`."""
 
     version: str
+    base_path: str
     clock: Clock
     randomness: Randomness
     wording: ErrorWording
@@ -29,23 +32,26 @@ class SiteServices:
 
 def create_app(services: SiteServices) -> Starlette:
     """Return the app."""
+    errors = Errors(services.clock, services.wording)
+    site = Site(services.version, services.base_path)
 
     async def health(_request: Request) -> JSONResponse:
         headers = {"cache-control": "no-store"}
         return JSONResponse({"status": "ok", "version": services.version}, headers=headers)
 
-    async def front(_request: Request) -> JSONResponse:
-        return JSONResponse(
-            {
-                "name": "Jatevo Gateway",
-                "version": services.version,
-                "api": "The OpenAI API under /v1, with an API key as bearer token; GET /v1/models lists the models.",
-            }
-        )
+    async def page(request: Request) -> Response:
+        return site.page(request.url.path)
 
-    errors = Errors(services.clock, services.wording)
+    async def asset(request: Request) -> Response:
+        return site.asset(request.path_params["version"], request.path_params["name"]) or errors.answer(NOT_FOUND)
+
     edge = Middleware(Edge, errors=errors, clock=services.clock, randomness=services.randomness)
-    app = Starlette(routes=[Route("/health", health), Route("/", front)], middleware=[edge])
+    routes = [
+        Route("/health", health),
+        *(Route(path, page) for path in PAGES),
+        Route("/assets/{version}/{name}", asset),
+    ]
+    app = Starlette(routes=routes, middleware=[edge])
     app.router.redirect_slashes = False
     errors.add_to(app)
     return app

@@ -14,6 +14,7 @@ def create_app(gateway: Gateway | None = None) -> Starlette:
     return app_of(
         SiteServices(
             version=__version__,
+            base_path="/",
             clock=gateway.clock,
             randomness=gateway.randomness,
             wording=gateway.settings.wording,

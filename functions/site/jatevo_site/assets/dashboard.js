@@ -1,0 +1,243 @@
+// @ts-check
+// The dashboard: sign in with a wallet, both counters side by side and live, why the budget is what it is, keys, usage.
+// A page in view asks again every few seconds; one in the background does not.
+import { byDay, byName } from "./charts.js";
+import { byId, fill, h, notice } from "./dom.js";
+import { Refusal, json, rememberCsrf } from "./http.js";
+import { prepareKeys, showKeys } from "./keys.js";
+import { dollars, grouped, nano, percent } from "./money.js";
+import { clock, until } from "./time.js";
+import { discover } from "./wallets.js";
+
+const EVERY_MS = 3000;
+const WARN_PERCENT = 80;
+
+/** @type {any} */
+let budget = null;
+/** @type {string} */
+let grouping = "day";
+let keysPrepared = false;
+
+/** @param {unknown} error */
+const words = (error) => (error instanceof Refusal ? error.message : "Something went wrong. Try again.");
+
+/* ---------------------------------------------------------------- signing in */
+
+/** @param {import("./wallets.js").Wallet} wallet */
+function addWallet(wallet) {
+  byId("no-wallets").hidden = true;
+  byId("wallets").append(h("li", {}, walletButton(wallet, signIn)));
+  byId("more-wallets").append(h("li", {}, walletButton(wallet, linkWallet)));
+  wallet.onChange?.(() => {
+    if (!byId("account").hidden) notice(byId("notice"), "The wallet's account changed. You are still signed in as before; sign out to use another.", "warn");
+  });
+}
+
+/**
+ * @param {import("./wallets.js").Wallet} wallet
+ * @param {(wallet: import("./wallets.js").Wallet) => Promise<void>} use
+ */
+function walletButton(wallet, use) {
+  const icon = wallet.icon ? h("img", { src: wallet.icon, alt: "" }) : h("span", { class: "blank", "aria-hidden": "true" });
+  const button = /** @type {HTMLButtonElement} */ (h("button", { type: "button", class: "second", "data-wallet": wallet.id }, icon, wallet.name));
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    notice(byId("notice"), null);
+    try {
+      await use(wallet);
+    } catch (error) {
+      notice(byId("notice"), declined(error) ? "The wallet declined. Nothing was signed." : words(error));
+    }
+    button.disabled = false;
+  });
+  return button;
+}
+
+/** @param {any} error */
+const declined = (error) => error?.code === 4001 || /reject|declin|denied/i.test(String(error?.message ?? ""));
+
+/** @param {import("./wallets.js").Wallet} wallet */
+async function proof(wallet) {
+  const { chain, address } = await wallet.connect();
+  const { nonce, message } = await json("account/v1/auth/challenge", { method: "POST", body: { chain, address } });
+  return { nonce, signature: await wallet.sign(message, address) };
+}
+
+/** @param {import("./wallets.js").Wallet} wallet */
+async function signIn(wallet) {
+  const session = await json("account/v1/auth/verify", { method: "POST", body: await proof(wallet) });
+  rememberCsrf(session.csrf);
+  await open();
+}
+
+/** @param {import("./wallets.js").Wallet} wallet */
+async function linkWallet(wallet) {
+  await json("account/v1/wallets", { method: "POST", body: await proof(wallet) });
+  await refresh();
+}
+
+async function signOut() {
+  try {
+    await json("account/v1/auth/logout", { method: "POST", body: {} });
+  } catch (error) {
+    if (!(error instanceof Refusal && error.status === 401)) notice(byId("notice"), words(error));
+  }
+  signedOut();
+}
+
+function signedOut() {
+  budget = null;
+  byId("account").hidden = true;
+  byId("who").hidden = true;
+  byId("sign-out").hidden = true;
+  byId("connect").hidden = false;
+}
+
+/* ---------------------------------------------------------------- what is shown */
+
+/** @param {any} today */
+function showCounters(today) {
+  const used = today.requests_used;
+  byId("requests").replaceChildren(grouped(used), h("small", {}, ` / ${grouped(today.requests_limit)} daily`));
+  fill("requests-meter", today.requests_limit > 0 ? Math.min(100, Math.floor((100 * used) / today.requests_limit)) : 0);
+  byId("requests-flight").textContent = today.open_requests ? `${grouped(today.open_requests)} under way.` : "";
+  byId("budget").replaceChildren(dollars(today.budget_used_usd), h("small", {}, ` / ${dollars(today.budget_limit_usd)} daily`));
+  fill("budget-meter", percent(today.budget_used_usd, today.budget_limit_usd));
+  byId("budget-flight").textContent = nano(today.budget_held_usd) > 0n ? `${dollars(today.budget_held_usd)} held by requests under way.` : "";
+  notice(byId("standing"), ...standing(today));
+}
+
+/**
+ * Which limit ran out, and what helps.
+ * @param {any} today
+ * @returns {[string | null, "bad" | "warn"]}
+ */
+function standing(today) {
+  const helps = "Wait for 00:00 UTC, or hold more JTVO: it counts from the next snapshot.";
+  if (today.requests_limit === 0 && nano(today.budget_limit_usd) === 0n) return ["There is no budget today. Hold JTVO in a linked wallet: it counts from the next snapshot.", "warn"];
+  if (today.requests_used >= today.requests_limit) return [`Limit A ran out: all ${grouped(today.requests_limit)} requests of today are used. ${helps}`, "bad"];
+  const left = nano(today.budget_limit_usd) - nano(today.budget_used_usd);
+  if (left <= 0n) return [`Limit B ran out: today's ${dollars(today.budget_limit_usd)} are spent. ${helps}`, "bad"];
+  if (percent(today.budget_used_usd, today.budget_limit_usd) >= WARN_PERCENT) return ["Most of today's dollars are spent. A smaller max_tokens makes the rest go further.", "warn"];
+  if (today.requests_used * 100 >= today.requests_limit * WARN_PERCENT) return ["Most of today's requests are used.", "warn"];
+  return [null, "warn"];
+}
+
+/** @param {string} term @param {string} text @param {string} [kind] */
+const part = (term, text, kind = "") => h("div", { class: kind }, h("dt", {}, term), h("dd", {}, text));
+
+/** @param {any} explained */
+function showWhy(explained) {
+  const rows = explained.sum.map((/** @type {{label: string, value: string, result?: boolean}} */ each) => part(each.label, each.value, each.result ? "result" : ""));
+  byId("why").replaceChildren(
+    h("dl", { class: "sum" }, ...rows),
+    ...explained.notes.map((/** @type {string} */ note) => h("p", { class: "muted small" }, note)),
+  );
+}
+
+/** @param {any[]} wallets */
+function showWallets(wallets) {
+  const rows = wallets.map((wallet) => {
+    const unlink = h("button", { type: "button", class: "slim danger", "aria-label": `Unlink ${wallet.address}` }, "Unlink");
+    unlink.addEventListener("click", async () => {
+      if (!confirm("Unlink this wallet? Its holdings stop counting here, and count elsewhere only from tomorrow.")) return;
+      try {
+        await json(`account/v1/wallets/${encodeURIComponent(wallet.wallet)}`, { method: "DELETE" });
+        await refresh();
+      } catch (error) {
+        notice(byId("notice"), words(error));
+      }
+    });
+    return h("li", {}, h("code", {}, wallet.address), wallets.length > 1 ? unlink : null);
+  });
+  byId("linked").replaceChildren(...rows);
+}
+
+/** @param {any[]} entries */
+function showRecent(entries) {
+  const none = h("tr", { class: "waiting" }, h("td", { colspan: 7 }, "No requests today. They appear here as they are settled."));
+  const rows = entries.map((entry) =>
+    h(
+      "tr",
+      {},
+      h("td", { class: "n" }, clock(Math.floor(entry.decided_at_unix_ms / 1000))),
+      h("td", {}, h("code", {}, entry.model)),
+      h("td", {}, entry.key_name ?? entry.key_id),
+      h("td", { class: "n" }, grouped(entry.input_tokens)),
+      h("td", { class: "n" }, grouped(entry.output_tokens)),
+      h("td", { class: "n" }, dollars(entry.charge_usd)),
+      h("td", {}, h("span", { class: `pill ${entry.outcome === "charged" ? "good" : "warn"}` }, entry.outcome)),
+    ),
+  );
+  byId("recent").replaceChildren(...(rows.length ? rows : [none]));
+}
+
+async function showUsage() {
+  const usage = await json(`account/v1/usage?by=${grouping}`);
+  byId("chart").replaceChildren(grouping === "day" ? byDay(usage.sums) : byName(usage.sums));
+}
+
+/* ---------------------------------------------------------------- living */
+
+async function open() {
+  await refresh();
+  byId("connect").hidden = true;
+  byId("account").hidden = false;
+  byId("sign-out").hidden = false;
+  if (!keysPrepared) {
+    prepareKeys((await json("account/v1/pricing")).models);
+    keysPrepared = true;
+  }
+  await Promise.all([showKeys(), showUsage()]);
+}
+
+async function refresh() {
+  const [now, wallets, ledger] = await Promise.all([json("account/v1/budget"), json("account/v1/wallets"), json("account/v1/ledger?format=json&limit=20&newest=true")]);
+  const moved = budget !== null && JSON.stringify(now.today) !== JSON.stringify(budget.today);
+  budget = now;
+  byId("who").textContent = now.account_id;
+  byId("who").hidden = false;
+  showCounters(now.today);
+  showWhy(now.explained);
+  showWallets(wallets.wallets);
+  showRecent(ledger.entries);
+  if (moved) await Promise.all([showKeys(), showUsage()]);
+}
+
+async function keepLive() {
+  if (budget !== null && !document.hidden) {
+    try {
+      await refresh();
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) {
+        signedOut();
+        notice(byId("notice"), "Your session has ended. Connect again to go on.", "warn");
+      } else notice(byId("notice"), words(error));
+    }
+  }
+  setTimeout(keepLive, EVERY_MS);
+}
+
+async function begin() {
+  byId("sign-out").addEventListener("click", signOut);
+  for (const button of document.querySelectorAll("[data-by]")) {
+    button.addEventListener("click", async () => {
+      grouping = button.getAttribute("data-by") ?? "day";
+      for (const other of document.querySelectorAll("[data-by]")) other.setAttribute("aria-pressed", String(other === button));
+      await showUsage().catch((error) => notice(byId("notice"), words(error)));
+    });
+  }
+  discover(addWallet);
+  setInterval(() => {
+    if (budget !== null) byId("countdown").textContent = until(budget.resets_at_unix_s);
+  }, 1000);
+  try {
+    await open();
+  } catch (error) {
+    signedOut();
+    if (!(error instanceof Refusal && error.status === 401)) notice(byId("notice"), words(error));
+  }
+  keepLive();
+}
+
+begin();
