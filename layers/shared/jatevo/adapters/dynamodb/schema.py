@@ -16,6 +16,7 @@ wallets    wallet (`solana:…`,                                                
            `eip155:0x…`)
 sessions   owner (`nonce#…`, `acct_…`,         item
            `rate#…`)
+responses  account_id                  item (`resp_…`, `conv_…`, `conv_…#…`)
 =========  ==========================  =============================================  ==============================
 """
 
@@ -44,6 +45,7 @@ class TableNames:
     operators: str
     wallets: str
     sessions: str
+    responses: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
@@ -68,6 +70,7 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
         _table(names.operators, "name:S"),
         _table(names.wallets, "wallet:S", None, {WALLETS_BY_ACCOUNT: ("account_id:S", None, "ALL")}),
         _table(names.sessions, "owner:S", "item:S"),
+        _table(names.responses, "account_id:S", "item:S"),
     ]
 
 
