@@ -15,7 +15,18 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-TABLES = ("windows", "ledger", "rollups", "accounts", "keys", "catalogue", "operators", "wallets", "sessions")
+TABLES = (
+    "windows",
+    "ledger",
+    "rollups",
+    "accounts",
+    "keys",
+    "catalogue",
+    "operators",
+    "wallets",
+    "sessions",
+    "responses",
+)
 _LEAST_UNRESERVED = 100
 """Lambda leaves at least so many environments to functions without a reservation."""
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from jatevo.application.ports import StoreUnavailable
+
 type Item = Mapping[str, Any]
 """One input or output item, as on the wire; checked, and always with its `type`."""
 
@@ -54,11 +56,15 @@ class ResponseRecord:
     conversation_id: str | None = None
 
 
+class TooLargeToKeep(StoreUnavailable):
+    """A record is larger than there is room for: nothing was written."""
+
+
 class ResponseStore(Protocol):
     """Where responses are kept. Raises StoreError."""
 
     async def put(self, record: ResponseRecord) -> None:
-        """Keep a record."""
+        """Keep a record, whole or not at all. Raises TooLargeToKeep."""
         ...
 
     async def get(self, account_id: str, response_id: str) -> ResponseRecord | None:
