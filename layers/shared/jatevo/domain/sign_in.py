@@ -9,8 +9,8 @@ nonce that works once; and when it ends.
 https://eips.ethereum.org/EIPS/eip-4361
 """
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from jatevo.domain.calendar import iso_instant
 from jatevo.domain.wallets import Namespace, Wallet
@@ -23,6 +23,12 @@ NONCE_CHARACTERS = 26
 
 _PEOPLE = {Namespace.EIP155: "Ethereum", Namespace.SOLANA: "Solana"}
 _ALIASES = {"ethereum": Namespace.EIP155, "evm": Namespace.EIP155, "solana": Namespace.SOLANA}
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[::1\])(?P<port>:[0-9]{1,5})?"
+    r"(?P<path>(?:/[A-Za-z0-9._~-]{1,64}){0,4}/?)",
+    re.ASCII,
+)
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +44,37 @@ class ChainIds:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where people sign in: an origin of this gateway, and the path its routes are under."""
+    """Where people sign in: an origin of this gateway, and the path its routes are under. See `site_at`."""
 
-    url: str
-
-    @property
-    def domain(self) -> str:
-        """The host, with its port where it has one: what a wallet compares with the page that asks."""
-        return urlsplit(self.url).netloc
+    scheme: str
+    domain: str
+    """The host, with its port where it has one: what a wallet compares with the page that asks."""
+    path: str = ""
 
     @property
     def origin(self) -> str:
         """What a browser sends as `Origin` from our pages."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return f"{self.scheme}://{self.domain}"
+
+    @property
+    def url(self) -> str:
+        return self.origin + self.path
 
     @property
     def secure(self) -> bool:
-        return urlsplit(self.url).scheme == "https"
+        return self.scheme == "https"
+
+
+def site_at(url: str) -> Site | None:
+    """
+    Return the site at a public URL such as `https://api.example.com/prod`, or None when it is none.
+
+    Plain HTTP is for this machine only: a session's cookie would travel for all to read.
+    """
+    form = _URL.fullmatch(url)
+    if form is None or (form["scheme"] == "http" and form["host"] not in _THIS_MACHINE):
+        return None
+    return Site(form["scheme"], f"{form['host']}{form['port'] or ''}", form["path"].rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)

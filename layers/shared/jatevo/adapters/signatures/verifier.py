@@ -1,0 +1,70 @@
+"""
+The `Signatures` port: each wallet's signature by the rules of its chain.
+
+What a client sends as a signature is a text of bounded length; whatever it is, the answer is yes or no. Packages for
+curves and chains are imported with the first signature that needs them, so that no other request pays for them. An EVM
+signature is checked by itself first; a node is asked only when it is not the wallet's own key that signed.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jatevo.domain.wallets import Namespace, Wallet, base58_decoded
+
+if TYPE_CHECKING:
+    from jatevo.adapters.signatures.evm_node import EvmNodes
+
+MAX_TEXT = 2 * 16_384 + 2
+_HEXADECIMAL = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
+
+
+class WalletSignatures:
+    """Checks signatures. Without `evm_nodes`, contract wallets cannot sign in."""
+
+    def __init__(self, evm_nodes: Sequence[str], evm_chain_id: int) -> None:
+        self._urls = evm_nodes
+        self._chain_id = evm_chain_id
+
+    async def shown(self, wallet: Wallet) -> str:
+        if wallet.namespace is Namespace.SOLANA:
+            return wallet.address
+        return await asyncio.to_thread(_checksummed, wallet.address)
+
+    async def valid(self, wallet: Wallet, message: str, signature: str) -> bool:
+        if not 0 < len(signature) <= MAX_TEXT:
+            return False
+        check = _signed_solana if wallet.namespace is Namespace.SOLANA else self._signed_evm
+        return await asyncio.to_thread(check, wallet.address, message, signature)
+
+    def _signed_evm(self, address: str, message: str, signature: str) -> bool:
+        from jatevo.adapters.signatures import contract_wallets, ethereum  # noqa: PLC0415 - see above
+
+        form = _HEXADECIMAL.fullmatch(signature)
+        if form is None:
+            return False
+        data, digest = bytes.fromhex(form[1]), ethereum.personal_hash(message)
+        if ethereum.signer(digest, data) == address:
+            return True
+        return bool(self._urls) and contract_wallets.vouched(self._nodes, address, digest, data)
+
+    @cached_property
+    def _nodes(self) -> "EvmNodes":
+        from jatevo.adapters.signatures.evm_node import EvmNodes  # noqa: PLC0415 - see above
+
+        return EvmNodes(self._urls, self._chain_id)
+
+
+def _checksummed(address: str) -> str:
+    from jatevo.adapters.signatures.ethereum import checksummed  # noqa: PLC0415 - see above
+
+    return checksummed(address)
+
+
+def _signed_solana(address: str, message: str, signature: str) -> bool:
+    from jatevo.adapters.signatures.solana import signature_bytes, verifies  # noqa: PLC0415 - see above
+
+    key, data = base58_decoded(address), signature_bytes(signature)
+    return key is not None and data is not None and verifies(key, message.encode(), data)
