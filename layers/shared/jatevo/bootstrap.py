@@ -24,11 +24,13 @@ from jatevo.application.counters import Counters
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
+from jatevo.domain.price_rules import PriceRules, rules_from_text
 
 if TYPE_CHECKING:
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.inference import Inference
+    from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.usage import UsageReports
 
 
@@ -61,6 +63,10 @@ class Settings:
     cors_origin: str = ""
     """The origin whose pages may read answers; empty for none. Read by the Lambda entry points."""
 
+    price_rules: str = ""
+    """Bounds of the oracle that differ from the defaults: `quorum=3,rise_bps=1000`; see `domain.price_rules`."""
+    price_history_days: int = 90
+
     @property
     def policy(self) -> Policy:
         return Policy(
@@ -69,6 +75,14 @@ class Settings:
             margin_bps=self.margin_bps,
             exposure_cap_bps=self.exposure_cap_bps,
         )
+
+    @property
+    def bounds_of_prices(self) -> PriceRules:
+        """The oracle's bounds. Raises SettingsError."""
+        try:
+            return rules_from_text(self.price_rules)
+        except ValueError as error:
+            raise SettingsError(f"JATEVO_PRICE_RULES: {error}") from error
 
     @property
     def wording(self) -> ErrorWording:
@@ -197,6 +211,17 @@ class Gateway:
         errors = ClientErrors()
         admission = Admission(self.directory, reservations, upstream, self.clock, errors)
         return Inference(admission, reservations, upstream, self.clock, errors, heartbeat_s=self.settings.heartbeat_s)
+
+    def prices(self) -> "Prices":
+        """Return where the token's price is read. Raises SettingsError."""
+        from jatevo.application.prices import StoredPrices
+
+        return StoredPrices(self._price_store(), self.settings.bounds_of_prices)
+
+    def _price_store(self) -> "PriceStore":
+        from jatevo.adapters.dynamodb.prices import DynamoPrices
+
+        return DynamoPrices(self.dynamodb, self.names, history_days=self.settings.price_history_days)
 
     def check_tables(self) -> None:
         """Read the catalogue once. Raises SettingsError, one line, when the tables cannot be read."""

@@ -17,6 +17,8 @@ wallets    wallet (`solana:…`,                                                
 sessions   owner (`nonce#…`, `acct_…`,         item
            `rate#…`)
 responses  account_id                  item (`resp_…`, `conv_…`, `conv_…#…`)
+prices     series (`state`, `history`,         at (number)
+           `audit`)
 =========  ==========================  =============================================  ==============================
 """
 
@@ -46,6 +48,7 @@ class TableNames:
     wallets: str
     sessions: str
     responses: str
+    prices: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
@@ -71,6 +74,7 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
         _table(names.wallets, "wallet:S", None, {WALLETS_BY_ACCOUNT: ("account_id:S", None, "ALL")}),
         _table(names.sessions, "owner:S", "item:S"),
         _table(names.responses, "account_id:S", "item:S"),
+        _table(names.prices, "series:S", "at:N"),
     ]
 
 
