@@ -1,0 +1,157 @@
+"""
+Chat completions as an upstream sends them, whole or streamed, taken apart.
+
+What is no answer, nests without end or says itself that it failed is garbled, and nothing of it is given on. Who made
+the request for which client does not matter here: the chat format shows what is read, others translate it.
+"""
+
+from typing import Any
+
+from jatevo.adapters.wire import sse, strict_json
+from jatevo.adapters.wire.chat_assembly import assembled
+from jatevo.adapters.wire.chat_usage import UsageCounter, reported_usage
+from jatevo.application.exchange import Reading
+from jatevo.domain.tokens import TokenUsage
+
+
+class ChatAnswer:
+    """One `chat.completion` object of so many choices."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self.choices: list[dict[str, Any]] = []
+        """Each with a `message`; empty while nothing was read, or it was no answer."""
+
+    def read(self, data: bytes) -> Reading:
+        """Take the body and return what it says."""
+        is_object = data.lstrip().startswith(b"{")
+        choices, usage = _from_object(data) if is_object else self._from_stream(data)
+        if not choices or not _are_choices(choices, "message"):
+            return Reading(garbled=True)
+        self.choices = choices
+        produced = sum(text_length(choice["message"]) for choice in choices)
+        return Reading(usage=usage, produced_bytes=produced, finished=True)
+
+    def _from_stream(self, data: bytes) -> tuple[list[Any], TokenUsage | None]:
+        """Put an answer together that had to be asked for as a stream."""
+        try:
+            events = [event.strip() for event in sse.SseParser().feed(data)]
+        except sse.FrameTooLong:
+            return [], None
+        read = [_chunk(event) for event in events if event != b"[DONE]"]
+        chunks = [chunk for chunk in read if chunk is not None]
+        if len(chunks) < len(read):
+            return [], None
+        counter = UsageCounter(self._wanted)
+        for chunk in chunks:
+            counter.note(chunk)
+        choices = assembled(chunks)
+        whole = b"[DONE]" in events or sum(choice["finish_reason"] is not None for choice in choices) >= self._wanted
+        return (choices if whole else []), counter.usage
+
+
+class ChatStream:
+    """A stream of `chat.completion.chunk` objects of so many choices."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._parser = sse.SseParser()
+        self._counter = UsageCounter(wanted)
+        self._produced = 0
+        self._finished: set[int] = set()
+        self._garbled = False
+        self.done = False
+        """The end marker came: nothing more will."""
+
+    def feed(self, data: bytes) -> list[list[dict[str, Any]]]:
+        """Take bytes as they come and return the choices of each chunk that has any, each with a `delta`."""
+        if self._garbled or self.done:
+            return []
+        try:
+            events = self._parser.feed(data)
+        except sse.FrameTooLong:
+            self._garbled = True
+            return []
+        return [choices for event in events if (choices := self._event(event))]
+
+    def reading(self) -> Reading:
+        """Return what is known so far."""
+        finished = self.done or len(self._finished) >= self._wanted
+        return Reading(
+            usage=self._counter.usage, produced_bytes=self._produced, finished=finished, garbled=self._garbled
+        )
+
+    def _event(self, data: bytes) -> list[dict[str, Any]]:
+        if self._garbled or self.done:
+            return []
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return []
+        chunk = _chunk(data)
+        if chunk is None:
+            # What comes after the last choice has finished cannot unfinish it.
+            self.done = self.reading().finished
+            self._garbled = not self.done
+            return []
+        choices: list[dict[str, Any]] = chunk["choices"]
+        self._counter.note(chunk)
+        for choice in choices:
+            self._produced += text_length(choice["delta"])
+            if choice.get("finish_reason") is not None:
+                self._finished.add(choice.get("index", 0))
+        return choices
+
+
+def text_length(value: Any) -> int:
+    """Return the bytes of text a message or delta carries, wherever in it: content, reasoning, tool arguments."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    if isinstance(value, dict):
+        return sum(text_length(member) for name, member in value.items() if name not in {"role", "type", "id"})
+    return sum(map(text_length, value)) if isinstance(value, list) else 0
+
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """Return the object that a JSON text is, None when it is none or tells of an error."""
+    try:
+        value = strict_json.loads(data)
+    except strict_json.BadJson:
+        return None
+    return value if isinstance(value, dict) and value.get("error") is None else None
+
+
+def _chunk(data: bytes) -> dict[str, Any] | None:
+    """
+    Return one chunk with its choices, None for what is none.
+
+    Frames that only tell the usage may have no choices, and a choice that only finishes may have no delta.
+    """
+    chunk = json_object(data)
+    if chunk is None or not (chunk.get("choices") is not None or chunk.get("usage") is not None):
+        return None
+    choices = chunk.get("choices") or []
+    if not isinstance(choices, list):
+        return None
+    choices = [_with_delta(choice) for choice in choices]
+    return {**chunk, "choices": choices} if _are_choices(choices, "delta") else None
+
+
+def _with_delta(choice: Any) -> Any:
+    return {**choice, "delta": choice.get("delta") or {}} if isinstance(choice, dict) else choice
+
+
+def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None]:
+    answer = json_object(data) or {}
+    choices = answer.get("choices")
+    return (choices if isinstance(choices, list) else []), reported_usage(answer.get("usage"))
+
+
+def _are_choices(choices: Any, member: str) -> bool:
+    return isinstance(choices, list) and all(_is_choice(choice, member) for choice in choices)
+
+
+def _is_choice(choice: Any, member: str) -> bool:
+    if not isinstance(choice, dict) or not isinstance(choice.get(member), dict):
+        return False
+    failed = choice.get("error") is not None or choice.get("finish_reason") == "error"
+    return isinstance(choice.get("index", 0), int) and not failed
