@@ -1,24 +1,18 @@
 """`make run` as a person meets it: the real stack, a real model, the real OpenAI SDK."""
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
+from jatevo_testing.stack import Stack, start
 
 from jatevo_cli.smoke import Smoke, run
-from jatevo_local.engine import PROJECT
 from jatevo_local.ports import free_port
 
 WEATHER: Any = {
@@ -29,66 +23,6 @@ WEATHER: Any = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-
-
-@dataclass
-class Stack:
-    """A stack that runs. `printed` is what it has said so far."""
-
-    process: subprocess.Popen[str]
-    port: int
-    data: Path
-    printed: str
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def key(self) -> str:
-        found = re.search(r"sk-clb-[\w-]{43}", self.printed)
-        assert found, self.printed
-        return found.group()
-
-    def client(self, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, **options)
-
-    def cli(self, *arguments: str) -> Any:
-        """Return the JSON that `jatevo admin … --json` prints."""
-        environment = {**os.environ, "JATEVO_URL": self.url, "JATEVO_ADMIN_TOKEN": self.admin_token}
-        command = [str(Path(sys.executable).with_name("jatevo")), "admin", *arguments, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    @property
-    def admin_token(self) -> str:
-        return (self.data / "admin-token").read_text().strip()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(40)
-
-
-def start(port: int, data: Path) -> Stack:
-    """Start a stack and return once it is ready, or has ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jatevo_local", "--port", str(port), "--data", str(data)],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if "Ctrl-C" in line:
-            break
-    else:
-        process.wait(20)
-    process.stdout.close()
-    return Stack(process, port, data, printed)
 
 
 @pytest.fixture(scope="module")
