@@ -16,6 +16,7 @@ run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
 	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA)
 
 test: setup build ## run every test
+	@scripts/npm-packages tests/browser
 	$(BIN)/python -m pytest
 
 build: setup ## sam build: what `sam deploy` uploads, and its sizes (quick when nothing changed)
