@@ -26,6 +26,7 @@ TABLES = (
     "wallets",
     "sessions",
     "responses",
+    "holdings",
 )
 _LEAST_UNRESERVED = 100
 """Lambda leaves at least so many environments to functions without a reservation."""

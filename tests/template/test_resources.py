@@ -10,7 +10,14 @@ from jatevo.bootstrap import Settings, settings_from
 from jatevo_local import built
 
 DEFINITIONS = {table["TableName"]: table for table in definitions(TableNames.with_prefix("jatevo"))}
-WITH_TTL = {"jatevo-windows", "jatevo-ledger", "jatevo-sessions", "jatevo-responses", "jatevo-prices"}
+WITH_TTL = {
+    "jatevo-windows",
+    "jatevo-ledger",
+    "jatevo-sessions",
+    "jatevo-responses",
+    "jatevo-prices",
+    "jatevo-holdings",
+}
 NOT_BACKED_UP = {"jatevo-responses"}
 """What clients delete is to be gone."""
 

@@ -24,14 +24,22 @@ from jatevo.application.counters import Counters
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
+from jatevo.domain.entitlement import EntitlementPolicy
+from jatevo.domain.money import MoneyError, parse_usd
 from jatevo.domain.price_rules import PriceRules, rules_from_text
 
 if TYPE_CHECKING:
+    from jatevo.adapters.dynamodb.holdings import DynamoHoldings
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
+    from jatevo.application.entitlements import Entitlements
     from jatevo.application.inference import Inference
     from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.usage import UsageReports
+
+
+_SNAPSHOTS_KEPT_S = 14 * 86_400
+"""Far longer than a snapshot counts, so that an operator can look into what a budget came from."""
 
 
 class SettingsError(ValueError):
@@ -66,6 +74,28 @@ class Settings:
     price_rules: str = ""
     """Bounds of the oracle that differ from the defaults: `quorum=3,rise_bps=1000`; see `domain.price_rules`."""
     price_history_days: int = 90
+    entitlement_budget_bps: int = 10_000
+    """What holdings earn, as in `domain.entitlement`: dollars a day for dollars held, requests, least, most."""
+    entitlement_requests_per_1000_usd: int = 1000
+    entitlement_minimum_usd: str = "1.00"
+    entitlement_wallet_cap_usd: str = "10000.00"
+    entitlement_account_cap_usd: str = "50000.00"
+    entitlement_account_cap_requests: int = 50_000
+    entitlement_starter_requests: int = 0
+    entitlement_starter_usd: str = "0.00"
+
+    @property
+    def entitlement_policy(self) -> EntitlementPolicy:
+        return EntitlementPolicy(
+            budget_bps=self.entitlement_budget_bps,
+            requests_per_1000_usd=self.entitlement_requests_per_1000_usd,
+            minimum_nano_usd=_usd("ENTITLEMENT_MINIMUM_USD", self.entitlement_minimum_usd),
+            wallet_cap_nano_usd=_usd("ENTITLEMENT_WALLET_CAP_USD", self.entitlement_wallet_cap_usd),
+            account_cap_nano_usd=_usd("ENTITLEMENT_ACCOUNT_CAP_USD", self.entitlement_account_cap_usd),
+            account_cap_requests=self.entitlement_account_cap_requests,
+            starter_requests=self.entitlement_starter_requests,
+            starter_nano_usd=_usd("ENTITLEMENT_STARTER_USD", self.entitlement_starter_usd),
+        )
 
     @property
     def policy(self) -> Policy:
@@ -106,6 +136,13 @@ def _count(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise SettingsError(f"{name} must be a whole number, not {text!r}")
     return int(text)
+
+
+def _usd(name: str, text: str) -> int:
+    try:
+        return parse_usd(text)
+    except MoneyError as error:
+        raise SettingsError(f"JATEVO_{name}: {error}") from error
 
 
 def _first_operator(token: str) -> "FirstOperator | None":
@@ -207,6 +244,7 @@ class Gateway:
             self.randomness,
             self.settings.policy,
             RefusalMemory(),
+            self.entitlements().renew,
         )
         errors = ClientErrors()
         admission = Admission(self.directory, reservations, upstream, self.clock, errors)
@@ -222,6 +260,29 @@ class Gateway:
         from jatevo.adapters.dynamodb.prices import DynamoPrices
 
         return DynamoPrices(self.dynamodb, self.names, history_days=self.settings.price_history_days)
+
+    def entitlements(self) -> "Entitlements":
+        """Return what turns holdings into limits. It reads and writes the store only."""
+        from jatevo.adapters.dynamodb.claims import DynamoClaims
+        from jatevo.adapters.dynamodb.entitled import DynamoEntitled
+        from jatevo.application.entitlements import Entitlements
+        from jatevo.application.limits import LimitChanges
+
+        return Entitlements(
+            DynamoEntitled(self.dynamodb, self.names),
+            DynamoClaims(self.dynamodb, self.names),
+            self.holdings_store(),
+            self.prices(),
+            LimitChanges(self.windows, self.clock),
+            self.clock,
+            self.settings.entitlement_policy,
+        )
+
+    def holdings_store(self) -> "DynamoHoldings":
+        """Return where snapshots are kept."""
+        from jatevo.adapters.dynamodb.holdings import DynamoHoldings
+
+        return DynamoHoldings(self.dynamodb, self.names, self.clock, retention_s=_SNAPSHOTS_KEPT_S)
 
     def check_tables(self) -> None:
         """Read the catalogue once. Raises SettingsError, one line, when the tables cannot be read."""

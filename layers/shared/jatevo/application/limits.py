@@ -6,7 +6,7 @@ on the version they carry. A crash in between is mended by the next request, whi
 """
 
 from jatevo.application.ports import Clock, WindowStore
-from jatevo.domain.accounts import Account, ApiKey, account_window, key_window
+from jatevo.domain.accounts import Account, ApiKey, account_window, key_window, limits_on
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.windows import EVERY_KEY, Limits, WindowKey
 
@@ -25,7 +25,7 @@ class LimitChanges:
         """Move the open day windows of an account to its limits, and stop or admit all its keys."""
         for day in self._open_days():
             key = account_window(account.id, day)
-            await self.adjust(key, account.limits, account.version, stopped=not account.enabled)
+            await self.adjust(key, limits_on(account, day), account.version, stopped=not account.enabled)
 
     async def key_disabled(self, account: Account, key_ref: str) -> None:
         """Stop a key at once, whatever other processes remember of it."""
@@ -39,13 +39,16 @@ class LimitChanges:
         for day in self._open_days():
             await self.adjust(key_window(key.account_id, key.id, day), key.caps or Limits(), key.caps_version)
 
-    async def adjust(self, key: WindowKey, limits: Limits, version: int, *, stopped: bool = False) -> None:
-        """Move a window to `limits`, and stop or admit all keys, unless it has that version or a later one already."""
+    async def adjust(self, key: WindowKey, limits: Limits | None, version: int, *, stopped: bool = False) -> None:
+        """
+        Move a window to `limits` (None: to those it has), and stop or admit all keys, unless it has that version or a
+        later one already.
+        """
         while True:
             window = await self._windows.read(key)
             if window is None or window.limits_version >= version:
                 return
-            if await self._windows.adjust(window, limits, version, stopped=stopped):
+            if await self._windows.adjust(window, limits or window.limits, version, stopped=stopped):
                 return
 
     async def _forget_old_blocks(self, key: WindowKey, account: Account) -> None:

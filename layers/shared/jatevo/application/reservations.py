@@ -33,7 +33,7 @@ from jatevo.application.ports import (
 )
 from jatevo.application.refusal_memory import RefusalMemory
 from jatevo.domain import ids, settlement
-from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window
+from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window, limits_on
 from jatevo.domain.calendar import next_reset_unix_s, utc_day
 from jatevo.domain.catalogue import Model
 from jatevo.domain.ledger import LedgerEntry, Reason, Timings
@@ -131,6 +131,16 @@ class CountTokens(Protocol):
     def __call__(self) -> Awaitable[int | None]: ...
 
 
+class Renew(Protocol):
+    """
+    Gives an account whose limits come from holdings those of a day, and returns it as it then is.
+
+    Reservations without one never open a window for such an account.
+    """
+
+    def __call__(self, account_id: str, day: str) -> Awaitable[Account | None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Missing:
     """A window of this day has to be opened first."""
@@ -150,6 +160,7 @@ class Reservations:
         randomness: Randomness,
         policy: Policy,
         memory: RefusalMemory,
+        renew: Renew | None = None,
     ) -> None:
         self._windows = windows
         self._ledger = ledger
@@ -158,6 +169,7 @@ class Reservations:
         self._randomness = randomness
         self._policy = policy
         self._memory = memory
+        self._renew = renew
         self._limits = LimitChanges(windows, clock)
 
     def deadline_unix_ms(self, reservation: Reservation) -> int:
@@ -318,14 +330,20 @@ class Reservations:
         """
         Open a window with what its account and key say now.
 
-        When they changed meanwhile, or others are opening it too, nothing is done: the next attempt looks again.
+        When they changed meanwhile, or others are opening it too, nothing is done: the next attempt looks again. So it
+        is when the account has limits of another day only: those of a later one, by a clock ahead of this.
         """
         account = await self._directory.account(caller.account.id, fresh=True)
+        if account is not None and limits_on(account, key.period) is None and self._renew is not None:
+            account = await self._renew(account.id, key.period)
         if account is None:
             raise StoreUnavailable("the account has gone")
         digest = None
         if key.owner == account.id:
-            window = opened(key, account.limits, account.version, _blocks(account, self._clock.now_ms() // 1000))
+            limits = limits_on(account, key.period)
+            if limits is None:
+                return
+            window = opened(key, limits, account.version, _blocks(account, self._clock.now_ms() // 1000))
         else:
             digest = caller.key.digest
             api_key = await self._directory.key(digest, fresh=True) or caller.key
@@ -336,7 +354,7 @@ class Reservations:
     async def _caught_up(self, window: Window, caller: Caller) -> bool:
         """Bring a window that is behind its account or key up to date. Return whether it was behind."""
         account, key = caller.account, caller.key
-        limits, version, stopped = account.limits, account.version, not account.enabled
+        limits, version, stopped = limits_on(account, window.key.period), account.version, not account.enabled
         if window.key.owner != account.id:
             limits, version, stopped = key.caps or Limits(), key.caps_version, False
         if window.limits_version >= version:

@@ -102,6 +102,17 @@ class Caller:
         return self.account.lanes if self.key.lanes is None else self.account.lanes & self.key.lanes
 
 
+def limits_on(account: Account, day: str) -> Limits | None:
+    """
+    Return the limits of an account's window of a day; None when the account has those of another day.
+
+    Holdings give limits for one day: a window of another day is neither opened nor moved with them.
+    """
+    if account.limits_from is LimitsFrom.HOLDINGS and account.entitled_day != day:
+        return None
+    return account.limits
+
+
 def account_window(account_id: str, day: str) -> WindowKey:
     """Return the key of an account's day window."""
     return WindowKey(owner=account_id, period=day)

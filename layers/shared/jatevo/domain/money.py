@@ -6,13 +6,17 @@ Units
 nano-USD (10⁻⁹ USD)   balances, charges, limits.
 price                 nano-USD per million tokens: `$0.15 / 1M` is 150_000_000.
 femto-USD (10⁻¹⁵ USD) a cost before rounding: tokens × price, exact.
+pico-USD (10⁻¹² USD)  the price of one token that people hold, which may be worth far less than a cent.
 
 Invariants: no float ever enters; a request is rounded once, up, by `charge_nano_usd`; what is shown rounds down.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 NANO_PER_USD = 10**9
+PICO_PER_NANO = 10**3
 FEMTO_PER_NANO = 10**6
 BASIS_POINTS = 10**4
 MAX_NANO_USD = 10**18
@@ -72,6 +76,32 @@ def price_with_margin(price: int, margin_bps: int) -> int:
 def share_nano_usd(amount_nano_usd: int, bps: int) -> int:
     """Return `bps` basis points of an amount, rounded down: for caps that are a share of a limit."""
     return amount_nano_usd * bps // BASIS_POINTS
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUnits:
+    """An amount of a token in base units, 10^`decimals` of which are one token."""
+
+    units: int
+    decimals: int
+
+
+def value_nano_usd(held: Iterable[HeldUnits], price_pico_usd: int, *, cap_nano_usd: int | None = None) -> int:
+    """
+    Return what is held in all, each amount counting `cap_nano_usd` at most, exact, then rounded down once.
+
+    `price_pico_usd` is of one whole token.
+    """
+    held = list(held)
+    scale: int = 10 ** max((amount.decimals for amount in held), default=0)
+    cap = None if cap_nano_usd is None else cap_nano_usd * PICO_PER_NANO * scale
+    worth: list[int] = [amount.units * price_pico_usd * scale // 10**amount.decimals for amount in held]
+    return sum(min(value, cap) if cap is not None else value for value in worth) // (PICO_PER_NANO * scale)
+
+
+def requests_for_value(amount_nano_usd: int, requests_per_1000_usd: int) -> int:
+    """Return how many requests an amount stands for, rounded down."""
+    return amount_nano_usd * requests_per_1000_usd // (1000 * NANO_PER_USD)
 
 
 def _ceil_div(numerator: int, denominator: int) -> int:

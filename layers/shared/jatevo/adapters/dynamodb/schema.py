@@ -19,6 +19,7 @@ sessions   owner (`nonce#…`, `acct_…`,         item
 responses  account_id                  item (`resp_…`, `conv_…`, `conv_…#…`)
 prices     series (`state`, `history`,         at (number)
            `audit`)
+holdings   snapshot                    part
 =========  ==========================  =============================================  ==============================
 """
 
@@ -49,6 +50,7 @@ class TableNames:
     sessions: str
     responses: str
     prices: str
+    holdings: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
@@ -75,6 +77,7 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
         _table(names.sessions, "owner:S", "item:S"),
         _table(names.responses, "account_id:S", "item:S"),
         _table(names.prices, "series:S", "at:N"),
+        _table(names.holdings, "snapshot:S", "part:S"),
     ]
 
 
