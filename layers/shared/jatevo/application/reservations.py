@@ -36,6 +36,7 @@ from jatevo.domain import ids, settlement
 from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window, limits_on
 from jatevo.domain.calendar import next_reset_unix_s, utc_day
 from jatevo.domain.catalogue import Model
+from jatevo.domain.lanes import SHARED, Lane, margin_for
 from jatevo.domain.ledger import LedgerEntry, Reason, Timings
 from jatevo.domain.money import share_nano_usd
 from jatevo.domain.projection import (
@@ -95,7 +96,7 @@ class Wanted:
     model: Model
     price_version: int
     ask: Ask
-    lane: str = "shared"
+    lane: Lane = Lane(SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +257,7 @@ class Reservations:
             id=reservation_id,
             wanted=wanted,
             projection=projection,
-            terms=Terms(wanted.model.price, self._margin_bps(wanted.caller.account), hold.amount_nano_usd),
+            terms=Terms(wanted.model.price, self._margin_bps(wanted), hold.amount_nano_usd),
             holds=tuple((key, hold) for key in keys),
             windows=(),
             exposure_left_nano_usd=0,
@@ -378,15 +379,15 @@ class Reservations:
 
         Where a window has no room for any, the default cap stands: the store will say whether that is still so.
         """
-        margin_bps = self._margin_bps(wanted.caller.account)
-        projection = project(wanted.model, wanted.ask, margin_bps)
+        margin = self._margin_bps(wanted)
+        projection = project(wanted.model, wanted.ask, margin)
         if wanted.ask.output_cap is not None:
             return projection
         shrunk = [
             shrink_default_cap(
                 wanted.model,
                 wanted.ask,
-                margin_bps,
+                margin,
                 budget_left_nano_usd=window.budget_left_nano_usd,
                 free_slots=window.free_slots,
             )
@@ -402,9 +403,9 @@ class Reservations:
         requests under way settle, is judged by the smallest.
         """
         window, bound = refused.window, refused.bound
-        margin_bps = self._margin_bps(wanted.caller.account)
+        margin = self._margin_bps(wanted)
         if bound in _BUDGET_BOUNDS and wanted.ask.output_cap is None:
-            projection = with_output_cap(wanted.model, wanted.ask, margin_bps, cap=1)
+            projection = with_output_cap(wanted.model, wanted.ask, margin, cap=1)
             least = Hold(projection.amount_nano_usd, 0, wanted.caller.key.ref)
             bound = bound_against(window, least) or Bound.BUDGET_IN_FLIGHT
         room = window.budget_left_nano_usd + window.held_nano_usd
@@ -416,7 +417,7 @@ class Reservations:
             budget_limit_nano_usd=window.limits.budget_nano_usd,
             budget_left_nano_usd=window.budget_left_nano_usd,
             projected_nano_usd=projection.amount_nano_usd,
-            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin_bps, room),
+            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin, room),
             concurrency_limit=window.limits.concurrency,
         )
         return Refusal(_CODES[bound], quota=facts)
@@ -433,7 +434,7 @@ class Reservations:
             windows=tuple(key for key, _ in reservation.holds),
             key_id=wanted.caller.key.id,
             model=wanted.model.id,
-            lane=wanted.lane,
+            lane=wanted.lane.id,
             price_version=wanted.price_version,
             usage=verdict.usage,
             usage_source=verdict.usage_source,
@@ -486,8 +487,8 @@ class Reservations:
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
-    def _margin_bps(self, account: Account) -> int:
-        return self._policy.margin_bps if account.margin_bps is None else account.margin_bps
+    def _margin_bps(self, wanted: Wanted) -> int:
+        return margin_for(wanted.caller.account.margin_bps, wanted.lane, self._policy.margin_bps)
 
 
 def _pause_s(attempt: int) -> float:

@@ -30,7 +30,7 @@ class Lane:
     """Requests at once that each pool keeps free for this lane."""
 
 
-def margin_bps(account_margin_bps: int | None, lane: Lane, default_bps: int) -> int:
+def margin_for(account_margin_bps: int | None, lane: Lane, default_bps: int) -> int:
     """Return the margin of a request: the account's own, else its lane's, else the gateway's."""
     if account_margin_bps is not None:
         return account_margin_bps

@@ -16,6 +16,8 @@ wallets    wallet (`solana:…`,                                                
            `eip155:0x…`)
 sessions   owner (`nonce#…`, `acct_…`,         item
            `rate#…`)
+health     kind (`pools`)              pool
+audit      period (`2026-11`)          at (milliseconds, `#`, random)
 responses  account_id                  item (`resp_…`, `conv_…`, `conv_…#…`)
 prices     series (`state`, `history`,         at (number)
            `audit`)
@@ -33,6 +35,7 @@ KEYS_BY_ACCOUNT = "by_account"
 KEYS_BY_ID = "by_id"
 WALLETS_BY_ACCOUNT = "by_account"
 CATALOGUE_KIND = "catalogue"
+POOLS_KIND = "pools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class TableNames:
     responses: str
     prices: str
     holdings: str
+    health: str
+    audit: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
@@ -78,6 +83,8 @@ def definitions(names: TableNames) -> list[dict[str, Any]]:
         _table(names.responses, "account_id:S", "item:S"),
         _table(names.prices, "series:S", "at:N"),
         _table(names.holdings, "snapshot:S", "part:S"),
+        _table(names.health, "kind:S", "pool:S"),
+        _table(names.audit, "period:S", "at:S"),
     ]
 
 

@@ -1,0 +1,191 @@
+"""
+How pools stand, as this process knows it: breakers, requests under way, and what operators took out of use.
+
+What is shared between processes is read every few seconds and written only when a breaker changes its state or an
+operator drains a pool; no request costs a read or a write. Guarantees: whatever the store does, no method raises, and
+no request fails for it. A pool is judged by several accounts: what one account met holds for that account at once, and
+for others only when it cannot have been that account's requests alone.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from jatevo.application.ports import Clock, StoreError
+from jatevo.application.routes_store import HealthStore, Shared
+from jatevo.domain.breaker import Breaker, Evidence, Failure, Rules, State
+from jatevo.domain.routing import Standing
+
+_log = logging.getLogger(__name__)
+
+_MOST_KEPT = 10_000
+_TOLERATED = 1
+"""Failures of one account's requests at a pool before that account's next ones go elsewhere first."""
+
+
+@dataclass(slots=True)
+class _Pool:
+    shared: Shared = field(default_factory=Shared)
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What one account met at one pool. `hold`: until then it is not asked at all for this account."""
+
+    failures: int
+    until_ms: int
+    hold: bool
+
+
+class Health:
+    """The standing of pools, for one gateway process."""
+
+    def __init__(self, store: HealthStore, clock: Clock, rules: Rules, *, keep_ms: int = 10_000) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._keep_ms = keep_ms
+        self._read_at_ms: int | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._pools: dict[str, _Pool] = {}
+        self._doubts: dict[tuple[str, str], _Doubt] = {}
+        self._under_way: Counter[tuple[str, str]] = Counter()
+
+    async def refresh(self) -> None:
+        """Read what is shared when it is older than `keep_ms`; what cannot be read stays as it was."""
+        now_ms = self._clock.now_ms()
+        if self._read_at_ms is not None and now_ms - self._read_at_ms < self._keep_ms:
+            return
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read(now_ms))
+        await asyncio.shield(self._reading)
+
+    def forget(self) -> None:
+        """Have the next request read anew what is shared."""
+        self._read_at_ms = None
+
+    def standing(self, pool_id: str, account_id: str) -> tuple[Standing, int]:
+        """Return how a pool stands for an account, and until when that holds where it cannot be asked."""
+        now_ms = self._clock.now_ms()
+        pool = self._pools.get(pool_id) or _Pool()
+        if pool.shared.drained_by is not None:
+            return Standing.DRAINED, 0
+        breaker = pool.shared.breaker
+        asks = breaker.asks(now_ms)
+        if asks is State.OPEN:
+            return Standing.COOLING, breaker.until_ms
+        doubt = self._doubts.get((account_id, pool_id))
+        if doubt is not None and now_ms < doubt.until_ms:
+            return (Standing.COOLING, doubt.until_ms) if doubt.hold else (Standing.DOUBTED, 0)
+        return (Standing.PROBE if asks is State.HALF_OPEN else Standing.WELL), 0
+
+    def under_way(self, pool_id: str, share: str) -> int:
+        """Return how many requests of this process a pool has under way in a share of its concurrency."""
+        return self._under_way[pool_id, share]
+
+    @contextmanager
+    def counted(self, pool_id: str, share: str) -> Iterator[None]:
+        """Count a request as under way."""
+        self._under_way[pool_id, share] += 1
+        try:
+            yield
+        finally:
+            self._under_way[pool_id, share] -= 1
+
+    async def may_ask(self, pool_id: str, account_id: str) -> tuple[bool, bool]:
+        """Return whether a pool may be asked at this moment, and whether that is its one probe, which is then taken."""
+        standing, _ = self.standing(pool_id, account_id)
+        breaker = self._pool(pool_id).shared.breaker
+        if standing in {Standing.COOLING, Standing.DRAINED}:
+            return False, False
+        now_ms = self._clock.now_ms()
+        if breaker.asks(now_ms) is State.CLOSED:
+            return True, False
+        taken = await self._advance(pool_id, breaker.claimed(now_ms, self._rules))
+        return taken, taken
+
+    async def answered(self, pool_id: str, account_id: str, *, probe: bool) -> None:
+        """Take note that a pool answered, be it to say that a body is wrong."""
+        pool = self._pool(pool_id)
+        pool.evidence = Evidence()
+        self._doubts.pop((account_id, pool_id), None)
+        if probe and pool.shared.breaker.state is State.HALF_OPEN:
+            await self._advance(pool_id, pool.shared.breaker.recovered())
+
+    async def failed(
+        self, pool_id: str, account_id: str, *, probe: bool, blameless: bool, retry_after_s: int | None = None
+    ) -> None:
+        """
+        Take note of a failed try. `blameless`: no request can have caused it, so that no account has to bear it.
+
+        `retry_after_s` is what the upstream asked for: it holds for this account at once, and for all once a second
+        account was told to wait, or failed.
+        """
+        now_ms = self._clock.now_ms()
+        pool = self._pool(pool_id)
+        failure = Failure(now_ms, None if blameless else account_id)
+        pool.evidence = pool.evidence.with_failure(failure, self._rules)
+        self._doubt(pool_id, account_id, now_ms, retry_after_s)
+        breaker = pool.shared.breaker
+        told = retry_after_s is not None and len({kept.account for kept in pool.evidence.failures}) > 1
+        if probe or (breaker.state is State.CLOSED and (told or pool.evidence.convicts(self._rules))):
+            at_least_ms = (retry_after_s or 0) * 1000
+            await self._advance(pool_id, breaker.tripped(now_ms, self._rules, at_least_ms=at_least_ms))
+
+    def _doubt(self, pool_id: str, account_id: str, now_ms: int, retry_after_s: int | None) -> None:
+        known = self._doubts.get((account_id, pool_id))
+        recent = known is not None and now_ms < known.until_ms + self._rules.memory_ms
+        failures = 1 + (known.failures if known is not None and recent else 0)
+        wait_ms = 0
+        if failures > _TOLERATED:
+            wait_ms = self._rules.cooldown_ms << min(failures - _TOLERATED - 1, 20)
+        if retry_after_s is not None:
+            wait_ms = max(1, retry_after_s) * 1000
+        if len(self._doubts) >= _MOST_KEPT:
+            self._doubts.clear()
+        until_ms = now_ms + min(wait_ms, self._rules.longest_ms)
+        self._doubts[account_id, pool_id] = _Doubt(failures, until_ms, hold=retry_after_s is not None)
+
+    async def _advance(self, pool_id: str, breaker: Breaker) -> bool:
+        """Move a breaker, here and for everybody. False when another process was first: then its state is read."""
+        pool = self._pool(pool_id)
+        previous = pool.shared
+        # Before the write is answered, so that no second request of this process probes as well.
+        pool.shared = Shared(breaker, previous.drained_by, previous.drained_at_unix_s)
+        try:
+            if await self._store.advance(pool_id, breaker, now_ms=self._clock.now_ms()):
+                _log.warning("pool %s: breaker %s until %d", pool_id, breaker.state, breaker.until_ms)
+                return True
+        except StoreError as error:
+            _log.warning("pool %s: breaker %s known to this process only: %s", pool_id, breaker.state, error)
+            return True
+        pool.shared = previous
+        self._read_at_ms = None
+        await self.refresh()
+        return False
+
+    async def _read(self, now_ms: int) -> None:
+        try:
+            read = await self._store.read()
+        except StoreError as error:
+            _log.warning("the health of pools cannot be read: %s", error)
+        else:
+            self._take(read, now_ms)
+        self._read_at_ms = now_ms
+
+    def _take(self, read: Mapping[str, Shared], now_ms: int) -> None:
+        for pool_id in self._pools.keys() | read.keys():
+            pool = self._pool(pool_id)
+            shared = read.get(pool_id, Shared())
+            breaker = shared.breaker.believed(now_ms, self._rules)
+            if breaker.version <= pool.shared.breaker.version:
+                # Read before this process's own change, or one that could not be stored.
+                breaker = pool.shared.breaker
+            pool.shared = Shared(breaker, shared.drained_by, shared.drained_at_unix_s)
+
+    def _pool(self, pool_id: str) -> _Pool:
+        return self._pools.setdefault(pool_id, _Pool())
