@@ -1,0 +1,1 @@
+"""Chains as `BalanceReader`s: Solana over JSON-RPC, EVM chains over web3."""
