@@ -22,11 +22,13 @@ from jatevo.adapters.wire.usage_report import usage_report
 from jatevo.application.access import Access, find_model
 from jatevo.application.counters import Counters
 from jatevo.application.ports import Clock, Directory, Randomness
+from jatevo.application.showcase import Showcase
 from jatevo.application.usage import UsageReports
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.rollups import summed
 from jatevo.domain.windows import EVERY_KEY, Window
+from jatevo_account.showcase import showcase_routes
 
 _DISABLED = Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
 
@@ -45,6 +47,7 @@ class AccountServices:
     randomness: Randomness
     wording: ErrorWording
     margin_bps: int
+    showcase: Showcase
 
 
 def create_app(services: AccountServices) -> FastAPI:
@@ -60,6 +63,7 @@ def create_app(services: AccountServices) -> FastAPI:
         ("/v1/usage", routes.usage),
     ):
         app.add_api_route(path, route, methods=["GET"], response_model=None)
+    app.include_router(showcase_routes(services.showcase, errors))
     return app
 
 

@@ -20,5 +20,6 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
             margin_bps=gateway.settings.policy.margin_bps,
+            showcase=gateway.showcase(),
         )
     )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.inference import Inference
     from jatevo.application.prices import Prices, PriceStore
+    from jatevo.application.showcase import Showcase
     from jatevo.application.usage import UsageReports
 
 
@@ -260,6 +261,14 @@ class Gateway:
         from jatevo.adapters.dynamodb.prices import DynamoPrices
 
         return DynamoPrices(self.dynamodb, self.names, history_days=self.settings.price_history_days)
+
+    def showcase(self) -> "Showcase":
+        """Return what the public pages show."""
+        from jatevo.application.showcase import Showcase
+
+        policy = self.settings.entitlement_policy
+        margin_bps = self.settings.policy.margin_bps
+        return Showcase(self.directory, self.prices(), policy, self.clock, margin_bps=margin_bps)
 
     def entitlements(self) -> "Entitlements":
         """Return what turns holdings into limits. It reads and writes the store only."""

@@ -83,14 +83,15 @@ let asking = new AbortController();
 let later;
 
 function simulate() {
-  const asked = wanted();
-  showInputs(asked);
+  const supposed = wanted();
+  showInputs(supposed);
+  const asked = new URLSearchParams(Object.entries(supposed).map(([name, value]) => [name, String(value)]));
   clearTimeout(later);
   later = setTimeout(async () => {
     asking.abort();
     asking = new AbortController();
     try {
-      show(await json("account/v1/simulate", { method: "POST", body: asked, signal: asking.signal }));
+      show(await json(`account/v1/simulation?${asked}`, { signal: asking.signal }));
     } catch (error) {
       if (error instanceof Refusal) byId("sim-verdict").textContent = error.message;
     }
