@@ -33,6 +33,24 @@ def first_reservation_id(unix_ms: int) -> str:
     return reservation_id(unix_ms, 0)
 
 
+def response_id(reservation_id: str) -> str:
+    """Return the id of the response that a reservation was made for."""
+    return f"resp_{reservation_id}"
+
+
+def item_id(kind: str, response_id: str, place: int) -> str:
+    """Return the id of an item of a response: `kind` (`msg`, `fc`, …), whose it is, which one. Items have places."""
+    return f"{kind}_{response_id.partition('_')[2]}{place}"
+
+
+def response_id_of_item(item_id: str) -> str | None:
+    """Return the response that an item's id names, or None when it is no id of ours."""
+    kind, _, rest = item_id.partition("_")
+    name, place = rest[:RESERVATION_ID_LENGTH], rest[RESERVATION_ID_LENGTH:]
+    ours = kind.isalpha() and place.isascii() and place.isdigit() and all(letter in _VALUE for letter in name)
+    return f"resp_{name}" if ours else None
+
+
 def name_id(prefix: str, random_bits: int, length: int) -> str:
     """Return `prefix` followed by `length` lower-case letters and digits of 5 random bits each."""
     return prefix + "".join(_BASE32[random_bits >> 5 * place & 31] for place in range(length))

@@ -25,6 +25,7 @@ class Code(StrEnum):
     MISSING_FIELD = "missing_required_parameter"
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     UNSUPPORTED_MODALITY = "unsupported_modality"
+    PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"

@@ -9,7 +9,7 @@ DynamoDB removes expired items when it gets to it, so every read looks at the ti
 """
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Protocol
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
@@ -22,6 +22,8 @@ from jatevo.application.responses import ResponseRecord, TooLargeToKeep
 MOST_INLINE_BYTES = 390_000
 """An item may have 409,600 bytes, names and key included."""
 MOST_OBJECT_BYTES = 32 * 1024 * 1024
+_PREFIX = "resp_"
+"""Other items of the table are no responses."""
 
 
 class Objects(Protocol):
@@ -44,7 +46,14 @@ class DynamoResponses:
         self._objects = objects
 
     async def put(self, record: ResponseRecord) -> None:
-        data = await asyncio.to_thread(packed, asdict(record))
+        try:
+            await self._client.retried("put_item", **await self.put_request(record))
+        except ConditionRefused:
+            return  # An earlier attempt of this very call, whose answer was lost.
+
+    async def put_request(self, record: ResponseRecord) -> dict[str, Any]:
+        """Return the put that keeps a record, what is too large for it being in the bucket by now."""
+        data = await asyncio.to_thread(packed, {field.name: getattr(record, field.name) for field in fields(record)})
         item = {**_key(record.account_id, record.id), "ttl": number(record.expires_at_unix_s)}
         if len(data) <= MOST_INLINE_BYTES:
             item["document"] = binary(data)
@@ -53,19 +62,12 @@ class DynamoResponses:
         else:
             item["object"] = text(f"{record.account_id}/{record.id}")
             await self._objects.put(item["object"]["S"], data)
-        await self._put_once(item)
-
-    async def _put_once(self, item: dict[str, Any]) -> None:
-        try:
-            await self._client.retried(
-                "put_item",
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(#item)",
-                ExpressionAttributeNames={"#item": "item"},
-            )
-        except ConditionRefused:
-            return  # An earlier attempt of this very call, whose answer was lost.
+        return {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(#item)",
+            "ExpressionAttributeNames": {"#item": "item"},
+        }
 
     async def get(self, account_id: str, response_id: str) -> ResponseRecord | None:
         item = await self._living(account_id, response_id)
@@ -109,6 +111,8 @@ class DynamoResponses:
 
     async def _living(self, account_id: str, response_id: str, names: dict[str, str] | None = None) -> Item | None:
         """Return the item of a response that is neither deleted nor expired; all of it, or the attributes named."""
+        if not response_id.startswith(_PREFIX):
+            return None
         wanted: dict[str, Any] = {}
         if names is not None:
             wanted["ProjectionExpression"] = ", ".join(["#deleted", "#ttl", *names])
