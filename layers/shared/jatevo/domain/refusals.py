@@ -16,6 +16,21 @@ class Code(StrEnum):
 
     INVALID_API_KEY = "invalid_api_key"
     KEY_DISABLED = "key_disabled"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    INVALID_SESSION = "invalid_session"
+    ACCOUNT_DISABLED = "account_disabled"
+    CSRF_REFUSED = "csrf_refused"
+    UNSUPPORTED_CHAIN = "unsupported_chain"
+    UNKNOWN_NONCE = "unknown_nonce"
+    NONCE_EXPIRED = "nonce_expired"
+    NONCE_USED = "nonce_used"
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+    INVALID_SIGNATURE = "invalid_signature"
+    WALLET_LINKED = "wallet_linked"
+    LAST_WALLET = "last_wallet"
+    TOO_MANY_WALLETS = "too_many_wallets"
+    CONFLICT = "conflict"
+    RATE_LIMITED = "rate_limit_exceeded"
     MODEL_NOT_ALLOWED = "model_not_allowed"
     MODEL_NOT_FOUND = "model_not_found"
     INVALID_REQUEST = "invalid_request"
@@ -80,3 +95,4 @@ class Refusal:
     quota: QuotaFacts | None = None
     billable: bool = False
     """The upstream may have done the work: a client must not resend by itself."""
+    retry_after_s: int | None = None

@@ -21,6 +21,21 @@ _DENIED = "permission_error"
 _TABLE: dict[Code, tuple[int, str]] = {
     Code.INVALID_API_KEY: (401, _INVALID),
     Code.KEY_DISABLED: (403, _DENIED),
+    Code.IP_NOT_ALLOWED: (403, _DENIED),
+    Code.INVALID_SESSION: (401, _INVALID),
+    Code.ACCOUNT_DISABLED: (403, _DENIED),
+    Code.CSRF_REFUSED: (403, _DENIED),
+    Code.UNSUPPORTED_CHAIN: (400, _INVALID),
+    Code.UNKNOWN_NONCE: (400, _INVALID),
+    Code.NONCE_EXPIRED: (400, _INVALID),
+    Code.NONCE_USED: (400, _INVALID),
+    Code.TOO_MANY_ATTEMPTS: (400, _INVALID),
+    Code.INVALID_SIGNATURE: (401, _INVALID),
+    Code.WALLET_LINKED: (409, _INVALID),
+    Code.LAST_WALLET: (409, _INVALID),
+    Code.TOO_MANY_WALLETS: (409, _INVALID),
+    Code.CONFLICT: (409, _INVALID),
+    Code.RATE_LIMITED: (429, _RATE),
     Code.MODEL_NOT_ALLOWED: (403, _DENIED),
     Code.MODEL_NOT_FOUND: (404, _INVALID),
     Code.INVALID_REQUEST: (400, _INVALID),
@@ -84,6 +99,8 @@ def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> Wire
     headers: dict[str, str] = {}
     if refusal.code in _SHORT_RETRY_S:
         headers["retry-after"] = str(_SHORT_RETRY_S[refusal.code])
+    if refusal.retry_after_s is not None:
+        headers["retry-after"] = str(refusal.retry_after_s)
     if refusal.billable:
         headers["x-should-retry"] = "false"
     if refusal.code in _UNTIL_RESET and refusal.quota is not None:
