@@ -59,6 +59,7 @@ def main() -> None:
         port=options.port,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,  # nothing stands before it: where a request comes from is the peer, whatever it says
         timeout_graceful_shutdown=_CONNECTIONS_END_S,
         ws="none",
     )

@@ -16,7 +16,7 @@ from jatevo_testing.chain import TestChain
 
 from jatevo.adapters.signatures.contract_wallets import MAGIC_SUFFIX
 from jatevo.adapters.signatures.verifier import WalletSignatures
-from jatevo.application.identity import ChainUnavailable
+from jatevo.application.holdings import ChainUnavailable
 from jatevo.domain.wallets import Namespace, Wallet, wallet_at
 
 TEXT = "gateway.test wants you to sign in"
@@ -40,7 +40,7 @@ def owner() -> LocalAccount:
 
 @pytest.fixture
 def signatures(chain: TestChain) -> WalletSignatures:
-    return WalletSignatures((chain.url,), chain.chain_id)
+    return WalletSignatures(lambda: (chain.url,), chain.chain_id)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_whether_a_contract_signed_is_unknown_without_a_node_of_its_chain(
     nobody = "http://127.0.0.1:9"
     for urls, chain_id in (((nobody,), chain.chain_id), ((chain.url,), 1)):
         with pytest.raises(ChainUnavailable):
-            await WalletSignatures(urls, chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures((nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert not await WalletSignatures((), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures((nobody,), 1).valid(at(owner.address), TEXT, signed(owner).hex())
+            await WalletSignatures(lambda urls=urls: urls, chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert await WalletSignatures(lambda: (nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert not await WalletSignatures(tuple, chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert await WalletSignatures(lambda: (nobody,), 1).valid(at(owner.address), TEXT, signed(owner).hex())

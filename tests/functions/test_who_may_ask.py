@@ -166,3 +166,15 @@ async def test_a_key_stays_refused_after_many_tries_and_a_good_one_beside_it_wor
         refused(await lasting_world.chat(bad), 401, "invalid_api_key")
 
     assert (await lasting_world.chat(customer)).status_code == 200
+
+
+async def test_a_key_with_ip_ranges_works_from_them_only_whatever_is_forwarded(world: World) -> None:
+    near = world.key_of(world.customer().account, ip_ranges=frozenset({"127.0.0.0/8"}))
+    far = world.key_of(near.account, ip_ranges=frozenset({"203.0.113.0/24", "2001:db8::/32"}))
+    assert (await world.chat(near)).status_code == 200
+    answer = await world.chat(far)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ip_not_allowed")
+    for name in ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"):
+        headers = far.headers | {name: "203.0.113.7"}
+        answer = await world.client.post("/v1/chat/completions", json={}, headers=headers)
+        assert answer.json()["error"]["code"] == "ip_not_allowed"

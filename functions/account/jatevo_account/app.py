@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from jatevo.adapters.http.asgi import bearer_token, json_bytes
+from jatevo.adapters.http.asgi import bearer_token, json_bytes, source_ip
 from jatevo.adapters.http.fastapi_errors import add_errors
 from jatevo.adapters.http.starlette_errors import Edge, Errors
 from jatevo.adapters.wire.errors import ErrorWording
@@ -97,7 +97,7 @@ class _Routes:
 
     async def _to_caller(self, request: Request, answered: Answered) -> Response:
         """Answer a known key, with both counters; refuse any other."""
-        caller = await self._services.access.authenticate(bearer_token(request.scope))
+        caller = await self._services.access.authenticate(bearer_token(request.scope), source_ip(request.scope))
         if isinstance(caller, Refusal):
             return self._errors.answer(caller)
         window = await self._services.counters.of_account(caller.account)

@@ -71,6 +71,7 @@ class NewKeyBody(_Body):
     name: str = ""
     models: list[str] | None = None
     lanes: list[str] | None = None
+    ip_ranges: list[str] | None = None
     requests_per_day: int | None = None
     budget_usd_per_day: str | None = None
     concurrency: int | None = None

@@ -46,6 +46,7 @@ def key_shape(key: ApiKey) -> Json:
         "enabled": key.enabled,
         "models": None if key.models is None else sorted(key.models),
         "lanes": None if key.lanes is None else sorted(key.lanes),
+        "ip_ranges": None if key.ip_ranges is None else sorted(key.ip_ranges),
         "requests_per_day": _unless(caps.requests, UNLIMITED_REQUESTS),
         "budget_usd_per_day": None if budget is None else format_usd(budget),
         "budget_nano_usd_per_day": budget,

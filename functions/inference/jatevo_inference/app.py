@@ -21,6 +21,7 @@ from jatevo.adapters.http.asgi import (
     read_body,
     respond,
     send_patiently,
+    source_ip,
     start,
     until_disconnect,
 )
@@ -141,7 +142,7 @@ class _Request:
 
     async def _answer(self) -> Refusal | None:
         """Serve the request; return the refusal if nothing has been sent."""
-        caller = await self._services.access.authenticate(bearer_token(self._scope))
+        caller = await self._services.access.authenticate(bearer_token(self._scope), source_ip(self._scope))
         if isinstance(caller, Refusal):
             return caller
         self._caller = caller

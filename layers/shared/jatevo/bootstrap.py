@@ -27,6 +27,7 @@ from jatevo.application.sweeper import Sweeper
 from jatevo.domain.entitlement import EntitlementPolicy
 from jatevo.domain.money import MoneyError, parse_usd
 from jatevo.domain.price_rules import PriceRules, rules_from_text
+from jatevo.domain.sign_in import ChainIds, Site, site_at
 
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.inference import Inference
     from jatevo.application.prices import Prices, PriceStore
+    from jatevo.application.self_service import SelfService
     from jatevo.application.showcase import Showcase
     from jatevo.application.usage import UsageReports
 
@@ -69,6 +71,16 @@ class Settings:
     top_up_url: str = ""
     operator_token: str = ""
     """Makes the first operator, and follows it when it changes; the token, or `ssm:` or `secret:` and where it is."""
+    public_url: str = ""
+    """Where people reach the gateway, its stage included; or `ssm:` and where that is kept. Empty: nobody signs in."""
+    session_s: int = 43_200
+    """How long a session lasts."""
+    evm_chain_id: int = 1
+    """The EVM chain whose wallets sign in, and on which contract wallets are asked."""
+    evm_rpc_urls: str = ""
+    """Nodes of that chain, comma separated, in the order in which they are tried; or `ssm:` and where they are kept."""
+    solana_cluster: str = "mainnet"
+    """What a text for Solana wallets names as its chain."""
     cors_origin: str = ""
     """The origin whose pages may read answers; empty for none. Read by the Lambda entry points."""
 
@@ -130,7 +142,23 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
             values["region"] = environment.get(name) or environment.get("AWS_REGION") or "us-east-1"
         elif name in environment:
             values[setting.name] = environment[name] if setting.type is str else _count(name, environment[name])
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    if settings.public_url and not _is_reference(settings.public_url):
+        _site(settings.public_url)
+    return settings
+
+
+def _site(url: str) -> Site:
+    site = site_at(url)
+    if site is None:
+        raise SettingsError(
+            f"JATEVO_PUBLIC_URL must be like https://api.example.com/prod (http on this machine only), not {url!r}"
+        )
+    return site
+
+
+def _is_reference(value: str) -> bool:
+    return value.startswith(("ssm:", "secret:"))
 
 
 def _count(name: str, text: str) -> int:
@@ -200,14 +228,68 @@ class Gateway:
             sweeper=self.sweeper(),
         )
 
+    def self_service(self) -> "SelfService":
+        """Return the use cases of owners."""
+        from jatevo.adapters.dynamodb.models import Tables
+        from jatevo.adapters.dynamodb.registry import DynamoRegistry
+        from jatevo.adapters.dynamodb.sessions import DynamoSessions
+        from jatevo.adapters.dynamodb.wallets import DynamoWallets
+        from jatevo.adapters.signatures.verifier import WalletSignatures
+        from jatevo.application.administration.keys import Keys
+        from jatevo.application.attempts import AttemptBounds, Attempts
+        from jatevo.application.limits import LimitChanges
+        from jatevo.application.self_service import SelfService
+        from jatevo.application.self_service.books import OwnBooks
+        from jatevo.application.self_service.keys import OwnKeys
+        from jatevo.application.self_service.wallets import LinkedWallets
+        from jatevo.application.sessions import Sessions
+        from jatevo.application.sign_in import Proofs, SignIn
+
+        clock, randomness, settings = self.clock, self.randomness, self.settings
+        registry = DynamoRegistry(Tables.connect(self.options, self.names))
+        stored = DynamoSessions(self.dynamodb, self.names)
+        wallets = DynamoWallets(self.dynamodb, self.names)
+        attempts = Attempts(stored, clock, AttemptBounds())
+        sessions = Sessions(stored, self.directory, clock, randomness, lifetime_s=settings.session_s)
+        signatures = WalletSignatures(self._evm_nodes, settings.evm_chain_id)
+        chains = ChainIds(settings.evm_chain_id, settings.solana_cluster)
+        proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
+        keys = Keys(
+            registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget
+        )
+        usage = self.usage()
+        return SelfService(
+            site=self.site,
+            attempts=attempts,
+            proofs=proofs,
+            sign_in=SignIn(proofs, wallets, sessions, clock, randomness),
+            sessions=sessions,
+            wallets=LinkedWallets(proofs, wallets, sessions, clock),
+            keys=OwnKeys(keys, registry, self.directory, usage, self.ledger, clock),
+            books=OwnBooks(registry, usage, self.ledger, clock),
+        )
+
+    async def site(self) -> Site | None:
+        """Return where people sign in; None where that is not set. Raises SettingsError."""
+        if not _is_reference(self.settings.public_url):
+            return _site(self.settings.public_url) if self.settings.public_url else None
+        return _site(await asyncio.to_thread(self._referred, "PUBLIC_URL", self.settings.public_url))
+
+    def _evm_nodes(self) -> tuple[str, ...]:
+        urls = self.settings.evm_rpc_urls
+        if _is_reference(urls):
+            urls = self._referred("EVM_RPC_URLS", urls)
+        return tuple(url for url in (part.strip() for part in urls.split(",")) if url)
+
+    def _referred(self, name: str, reference: str) -> str:
+        try:
+            return self.secrets(reference) or ""
+        except SecretUnavailable as error:
+            raise SettingsError(f"JATEVO_{name}: {error}") from None
+
     def _operator_token(self) -> str:
         token = self.settings.operator_token
-        if not token.startswith(("ssm:", "secret:")):
-            return token
-        try:
-            return self.secrets(token) or ""
-        except SecretUnavailable as error:
-            raise SettingsError(f"JATEVO_OPERATOR_TOKEN: {error}") from None
+        return self._referred("OPERATOR_TOKEN", token) if _is_reference(token) else token
 
     def _catalogue_variables(self) -> dict[str, str]:
         """Addresses a catalogue may name as `${JATEVO_LOCAL_…}`: only the local stack sets any."""

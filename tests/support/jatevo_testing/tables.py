@@ -89,6 +89,8 @@ def put_key(client: Any, names: schema.TableNames, key: ApiKey) -> None:
     }
     if key.models is not None:
         item["models"] = texts(key.models)
+    if key.ip_ranges is not None:
+        item["ip_ranges"] = texts(key.ip_ranges)
     if key.lanes is not None:
         item["lanes"] = texts(key.lanes)
     if key.expires_at_unix_s is not None:

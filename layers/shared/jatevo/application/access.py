@@ -1,9 +1,10 @@
 """Who calls: from the bearer token to a valid key and its account."""
 
 from jatevo.application.ports import Clock, Directory
-from jatevo.domain.accounts import Caller
+from jatevo.domain.accounts import ApiKey, Caller
 from jatevo.domain.api_keys import PREFIX, digest, well_formed
 from jatevo.domain.catalogue import Catalogue, Model
+from jatevo.domain.ip_ranges import in_ranges
 from jatevo.domain.refusals import Code, Refusal, shown
 
 
@@ -14,8 +15,12 @@ class Access:
         self._directory = directory
         self._clock = clock
 
-    async def authenticate(self, bearer: str | None) -> Caller | Refusal:
-        """Return the caller a bearer token stands for, or why there is none. The token is never repeated in a text."""
+    async def authenticate(self, bearer: str | None, source_ip: str | None) -> Caller | Refusal:
+        """
+        Return the caller a bearer token stands for, or why there is none. The token is never repeated in a text.
+
+        `source_ip` is what the gateway saw: the address a key with IP ranges must come from.
+        """
         if not bearer:
             return Refusal(
                 Code.INVALID_API_KEY,
@@ -32,11 +37,17 @@ class Access:
         account = await self._directory.account(key.account_id)
         if account is None or not account.enabled:
             return Refusal(Code.KEY_DISABLED, "The account of this API key is disabled.")
-        if not key.enabled:
-            return Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
-        if key.expired(self._clock.now_ms() // 1000):
-            return Refusal(Code.KEY_DISABLED, "This API key has expired. Create a new key.")
-        return Caller(key, account)
+        return _unusable(key, source_ip, self._clock.now_ms() // 1000) or Caller(key, account)
+
+
+def _unusable(key: ApiKey, source_ip: str | None, now_unix_s: int) -> Refusal | None:
+    if not key.enabled:
+        return Refusal(Code.KEY_DISABLED, "This API key is disabled. Use another one or create a new key.")
+    if key.expired(now_unix_s):
+        return Refusal(Code.KEY_DISABLED, "This API key has expired. Create a new key.")
+    if key.ip_ranges is not None and not in_ranges(source_ip, key.ip_ranges):
+        return Refusal(Code.IP_NOT_ALLOWED, "This API key may not be used from your network.")
+    return None
 
 
 def find_model(catalogue: Catalogue, caller: Caller, model_id: str) -> Model | Refusal:

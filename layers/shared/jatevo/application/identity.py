@@ -15,10 +15,6 @@ from jatevo.domain.sign_in import Challenge
 from jatevo.domain.wallets import Wallet
 
 
-class ChainUnavailable(Exception):
-    """No node of the chain could be asked: whether the signature is good is not known."""
-
-
 class Unsigned(Enum):
     """Why a challenge takes no signature."""
 

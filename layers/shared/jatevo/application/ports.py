@@ -139,9 +139,16 @@ class Ledger(Protocol):
         ...
 
     async def entries(
-        self, account_id: str, day: str, *, after: str | None = None, before: str | None = None, limit: int = 1000
+        self,
+        account_id: str,
+        day: str,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> Sequence[LedgerEntry]:
-        """Return entries of a day by reservation id, strictly between the ids `after` and `before`."""
+        """Return entries of a day by reservation id, strictly between `after` and `before`; `newest`: backwards."""
         ...
 
 

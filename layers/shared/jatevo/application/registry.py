@@ -85,7 +85,7 @@ class Registry(Protocol):
 
     async def change_key(self, key: ApiKey) -> None:
         """
-        Store a key's name, models, caps and expiry.
+        Store a key's name, models, lanes, IP ranges, caps and expiry.
 
         `key.caps_version` is the new version: Conflict unless the stored one is the version before it.
         """
@@ -98,6 +98,10 @@ class Registry(Protocol):
         `account.version` is the new version: Conflict unless the stored one is the version before it, or when the key
         is disabled already.
         """
+        ...
+
+    async def delete_key(self, key: ApiKey) -> None:
+        """Remove a key that is disabled. Raises Conflict unless it is there, and disabled."""
         ...
 
     async def latest_catalogue(self) -> CatalogueRecord | None: ...

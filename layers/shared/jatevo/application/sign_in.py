@@ -13,8 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from jatevo.application.attempts import Attempts
+from jatevo.application.holdings import ChainUnavailable
 from jatevo.application.identity import (
-    ChainUnavailable,
     Challenges,
     HoldingsReader,
     Signatures,

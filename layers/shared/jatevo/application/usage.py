@@ -30,6 +30,14 @@ _DAYS_AT_ONCE = 16
 type Tallies = Mapping[Usage, Tally]
 
 
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """What an account used on a day."""
+
+    day: str
+    tallies: Tallies
+
+
 class UsageReports:
     """Sums the ledger. `longest_s`: how long a reservation can last, from its id to its expiry."""
 
@@ -60,6 +68,13 @@ class UsageReports:
             )
             await _advance(self._rollups, total, stored)
         return _sum([total.tallies, *(day.tallies for day in days[len(over) :])])
+
+    async def days(self, account: Account, count: int) -> "Sequence[DayUsage]":
+        """Return what was used on each of the last `count` days, today last; none before the account was made."""
+        now = self._clock.now_ms() // 1000
+        first = max(now - (count - 1) * DAY_S, account.created_at_unix_s - CLOCK_SKEW_S)
+        found = await self._of_days(account.id, days_between(utc_day(first), utc_day(now)))
+        return [DayUsage(day.day, day.tallies) for day in found]
 
     def _days_behind(self, account: Account, total: Rollup) -> list[str]:
         """Return the days whose entries are not in `total`, oldest first."""

@@ -74,6 +74,8 @@ class ApiKey:
     """Model ids this key may use; None: all."""
     lanes: frozenset[str] | None = None
     """Of its account's reserved lanes, those this key may use; None: all of them."""
+    ip_ranges: frozenset[str] | None = None
+    """The networks it may be used from, as in `domain.ip_ranges`; None: any."""
     caps: Limits | None = None
     """The key's own limits per day; None: only the account's apply."""
     caps_version: int = 1

@@ -5,7 +5,7 @@ Values only; reading and validating the operator's file is `jatevo.domain.catalo
 ids and everything about an upstream are not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -249,6 +249,14 @@ class Catalogue:
         if pool.concurrency is None:
             return None
         return pool.concurrency - sum(lane.guaranteed.get(pool.id, 0) for lane in self.lanes.values())
+
+    def offers(self, model_id: str, lanes: Iterable[str]) -> bool:
+        """Return whether a model is sold in the shared lane, or in one of these reserved ones."""
+        model = self.models.get(model_id)
+        if model is None:
+            return False
+        travelled = (self.lane(lane_id) for lane_id in (SHARED, *lanes))
+        return any(lane is not None and self.sells(model, lane) for lane in travelled)
 
     def allowed(self, allow: frozenset[str] | None) -> list[Model]:
         """Return the models a key with the allow-list `allow` (None: all) may use, by id."""

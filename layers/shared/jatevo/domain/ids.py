@@ -20,6 +20,11 @@ def reservation_id(unix_ms: int, random_bits: int) -> str:
     return "".join(_SORTED64[value >> shift & 63] for shift in range(90, -1, -6))
 
 
+def is_reservation_id(text: str) -> bool:
+    """Return whether a text has the form of a reservation id."""
+    return len(text) == RESERVATION_ID_LENGTH and all(character in _VALUE for character in text)
+
+
 def reserved_at_ms(reservation_id: str) -> int:
     """Return when a reservation was made."""
     value = 0

@@ -104,7 +104,7 @@ class Strands:
             place = self._next_key()
             key_id, began_ms = self._customer.keys[place].id, self._auditor.now_ms()
             capped_ms = self._registered.capped_since_ms(key_id)
-            caller = await process.access.authenticate(self._customer.secrets[place])
+            caller = await process.access.authenticate(self._customer.secrets[place], None)
             if isinstance(caller, Refusal):
                 self._judge.turned_away(caller)
                 return

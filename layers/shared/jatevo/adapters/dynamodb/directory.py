@@ -142,6 +142,7 @@ def key_from_item(item: Item) -> ApiKey:
         enabled=get_flag(item, "enabled", default=True),
         models=get_texts(item, "models"),
         lanes=get_texts(item, "lanes"),
+        ip_ranges=get_texts(item, "ip_ranges"),
         caps=_caps(item),
         caps_version=get_int(item, "caps_version", 1),
         expires_at_unix_s=get_optional_int(item, "expires_at"),

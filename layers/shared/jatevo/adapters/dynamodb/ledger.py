@@ -42,7 +42,14 @@ class DynamoLedger:
         return entry
 
     async def entries(
-        self, account_id: str, day: str, *, after: str | None = None, before: str | None = None, limit: int = 1000
+        self,
+        account_id: str,
+        day: str,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> Sequence[LedgerEntry]:
         found: list[LedgerEntry] = []
         # Ids are made of characters between "-" and "z": these two bounds enclose them all.
@@ -59,13 +66,18 @@ class DynamoLedger:
                     ":high": text(high),
                 },
                 Limit=min(1000, limit - len(found) + 2),
+                ScanIndexForward=not newest,
                 ConsistentRead=True,
             )
             page = [entry_from_item(item) for item in answer.get("Items", [])]
             found += [entry for entry in page if entry.reservation_id not in (after, before)]
             if "LastEvaluatedKey" not in answer:
                 break
-            low = page[-1].reservation_id + " "
+            last = page[-1].reservation_id
+            if newest:
+                before = high = last  # it comes again, and is left out
+            else:
+                low = last + " "
         return found[:limit]
 
     def _item(self, entry: LedgerEntry) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class KeyItem(Model):
     enabled = BooleanAttribute()
     models = UnicodeSetAttribute(null=True)
     lanes = UnicodeSetAttribute(null=True)
+    ip_ranges = UnicodeSetAttribute(null=True)
     cap_requests_per_day = IntegerAttribute(null=True)
     cap_budget_nano_usd_per_day = IntegerAttribute(null=True)
     cap_concurrency = IntegerAttribute(null=True)

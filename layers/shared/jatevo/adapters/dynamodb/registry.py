@@ -117,6 +117,7 @@ class DynamoRegistry:
             model.name.set(key.name),
             _set_or_remove(model.models, None if key.models is None else set(key.models)),
             _set_or_remove(model.lanes, None if key.lanes is None else set(key.lanes)),
+            _set_or_remove(model.ip_ranges, None if key.ip_ranges is None else set(key.ip_ranges)),
             *(_set_or_remove(getattr(model, name), value) for name, value in caps.items()),
             _set_or_remove(model.expires_at, key.expires_at_unix_s),
             model.caps_version.set(key.caps_version),
@@ -140,6 +141,10 @@ class DynamoRegistry:
                 transaction.update(accounts(account.id), revoke, condition=accounts.version == account.version - 1)
 
         await _in_thread(write)
+
+    async def delete_key(self, key: ApiKey) -> None:
+        condition = self._tables.keys.enabled == False  # noqa: E712  # an expression
+        await _in_thread(lambda: self._tables.keys(key.digest).delete(condition=condition))
 
     async def latest_catalogue(self) -> CatalogueRecord | None:
         def read() -> CatalogueItem | None:
@@ -234,6 +239,7 @@ class DynamoRegistry:
             enabled=key.enabled,
             models=None if key.models is None else set(key.models),
             lanes=None if key.lanes is None else set(key.lanes),
+            ip_ranges=None if key.ip_ranges is None else set(key.ip_ranges),
             caps_version=key.caps_version,
             expires_at=key.expires_at_unix_s,
             created_at=key.created_at_unix_s,

@@ -49,6 +49,16 @@ def bearer_token(scope: Scope) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
+def source_ip(scope: Scope) -> str | None:
+    """
+    Return where a request came from, as the gateway saw it: API Gateway's `sourceIp`, on one machine the peer.
+
+    Never a forwarded header, which a client may fill in as it likes.
+    """
+    client = scope.get("client")
+    return str(client[0]) if client and client[0] else None
+
+
 async def read_body(receive: Receive, most_bytes: int) -> bytes:
     """Return the whole body. Raises BodyTooLarge, having read on for a while, and ClientLeft."""
     try:

@@ -12,7 +12,7 @@ from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
 from jatevo.adapters.signatures.contract_wallets import Reverted
-from jatevo.application.identity import ChainUnavailable
+from jatevo.application.holdings import ChainUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class EvmNodes:
                 return _asked(node, method, parameters)
             except (requests.RequestException, Web3Exception, ValueError, _Failed) as error:
                 _log.warning("node %d of chain %d does not answer: %s", place, self._chain_id, type(error).__name__)
-        raise ChainUnavailable
+        raise ChainUnavailable("no node of the chain answers")
 
     def _recognise(self, place: int, node: HTTPProvider) -> None:
         found = int(_asked(node, "eth_chainId", ()), 16)

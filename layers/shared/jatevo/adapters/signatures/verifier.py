@@ -8,7 +8,7 @@ signature is checked by itself first; a node is asked only when it is not the wa
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,10 @@ _HEXADECIMAL = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
 
 
 class WalletSignatures:
-    """Checks signatures. Without `evm_nodes`, contract wallets cannot sign in."""
+    """Checks signatures. `evm_nodes` returns the addresses of nodes; without any, contract wallets cannot sign in."""
 
-    def __init__(self, evm_nodes: Sequence[str], evm_chain_id: int) -> None:
-        self._urls = evm_nodes
+    def __init__(self, evm_nodes: Callable[[], Sequence[str]], evm_chain_id: int) -> None:
+        self._evm_nodes = evm_nodes
         self._chain_id = evm_chain_id
 
     async def shown(self, wallet: Wallet) -> str:
@@ -48,13 +48,17 @@ class WalletSignatures:
         data, digest = bytes.fromhex(form[1]), ethereum.personal_hash(message)
         if ethereum.signer(digest, data) == address:
             return True
-        return bool(self._urls) and contract_wallets.vouched(self._nodes, address, digest, data)
+        nodes = self._nodes
+        return nodes is not None and contract_wallets.vouched(nodes, address, digest, data)
 
     @cached_property
-    def _nodes(self) -> "EvmNodes":
+    def _nodes(self) -> "EvmNodes | None":
+        urls = self._evm_nodes()
+        if not urls:
+            return None
         from jatevo.adapters.signatures.evm_node import EvmNodes  # noqa: PLC0415 - see above
 
-        return EvmNodes(self._urls, self._chain_id)
+        return EvmNodes(urls, self._chain_id)
 
 
 def _checksummed(address: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from jatevo.application.administration.problems import InvalidValue
 from jatevo.domain.calendar import day_start_unix_s, utc_day
+from jatevo.domain.ip_ranges import MAX_RANGES, ip_range
 from jatevo.domain.lanes import SHARED
 from jatevo.domain.money import MAX_NANO_USD, format_usd
 
@@ -97,6 +98,22 @@ def key_lanes(value: Iterable[str]) -> frozenset[str]:
             "Name at least one lane, or null for a key that may use all of its account's.", param="lanes"
         )
     return allowed
+
+
+def ip_ranges(value: Iterable[str] | None) -> frozenset[str] | None:
+    """Return the networks a key may be used from, in canonical form: never none."""
+    if value is None:
+        return None
+    given = frozenset(value)
+    if not 1 <= len(given) <= MAX_RANGES:
+        raise InvalidValue(f"Name 1 to {MAX_RANGES} IP ranges, or null for any.", param="ip_ranges")
+    allowed = {text: ip_range(text) for text in given}
+    for text, canonical in allowed.items():
+        if canonical is None:
+            raise InvalidValue(
+                f"{text[:64]!r} is no IP range such as 203.0.113.0/24 or 2001:db8::/32.", param="ip_ranges"
+            )
+    return frozenset(canonical for canonical in allowed.values() if canonical is not None)
 
 
 def expiry(value: int | None, now_unix_s: int) -> int | None:

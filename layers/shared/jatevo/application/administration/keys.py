@@ -30,6 +30,7 @@ class NewKey:
     name: str = ""
     models: Iterable[str] | None = None
     lanes: Iterable[str] | None = None
+    ip_ranges: Iterable[str] | None = None
     requests_per_day: int | None = None
     budget_nano_usd_per_day: int | None = None
     concurrency: int | None = None
@@ -43,6 +44,7 @@ class KeyChange:
     name: str | Kept = KEPT
     models: Iterable[str] | Kept | None = KEPT
     lanes: Iterable[str] | Kept | None = KEPT
+    ip_ranges: Iterable[str] | Kept | None = KEPT
     requests_per_day: int | Kept | None = KEPT
     budget_nano_usd_per_day: int | Kept | None = KEPT
     concurrency: int | Kept | None = KEPT
@@ -87,6 +89,7 @@ class Keys:
             prefix=api_keys.shown_prefix(secret),
             models=bounds.models(wanted.models),
             lanes=None if wanted.lanes is None else bounds.key_lanes(wanted.lanes),
+            ip_ranges=bounds.ip_ranges(wanted.ip_ranges),
             caps=_caps(wanted.requests_per_day, wanted.budget_nano_usd_per_day, wanted.concurrency),
             expires_at_unix_s=bounds.expiry(wanted.expires_at_unix_s, now),
             created_at_unix_s=now,
@@ -147,6 +150,14 @@ class Keys:
             return key
         raise Refused(_BUSY)
 
+    async def delete(self, key_id: str) -> None:
+        """Stop a key for good, and remove it. What it used stays in the ledger, under its id. Raises NotThere."""
+        key = await self.disable(key_id)
+        try:
+            await self._registry.delete_key(key)
+        except Conflict:
+            return  # somebody else was faster
+
     async def _get(self, key_id: str) -> ApiKey:
         key = await self._registry.key(key_id)
         if key is None:
@@ -177,6 +188,7 @@ def _changed(key: ApiKey, change: KeyChange, now: int) -> ApiKey:
         name=key.name if isinstance(change.name, Kept) else bounds.name(change.name, optional=True),
         models=key.models if isinstance(change.models, Kept) else bounds.models(change.models),
         lanes=_lanes(key.lanes, change.lanes),
+        ip_ranges=key.ip_ranges if isinstance(change.ip_ranges, Kept) else bounds.ip_ranges(change.ip_ranges),
         caps=_caps(
             chosen(change.requests_per_day, _limit(caps.requests, UNLIMITED_REQUESTS)),
             chosen(change.budget_nano_usd_per_day, _limit(caps.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD)),
