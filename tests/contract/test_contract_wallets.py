@@ -28,6 +28,10 @@ def at(address: str) -> Wallet:
     return wallet
 
 
+def nodes(*urls: str) -> Callable[[], tuple[str, ...]]:
+    return lambda: urls
+
+
 def signed(owner: LocalAccount, text: str = TEXT) -> bytes:
     return bytes(owner.sign_message(encode_defunct(text=text)).signature)
 
@@ -40,7 +44,7 @@ def owner() -> LocalAccount:
 
 @pytest.fixture
 def signatures(chain: TestChain) -> WalletSignatures:
-    return WalletSignatures(lambda: (chain.url,), chain.chain_id)
+    return WalletSignatures(nodes(chain.url), chain.chain_id)
 
 
 @pytest.fixture
@@ -172,7 +176,7 @@ async def test_whether_a_contract_signed_is_unknown_without_a_node_of_its_chain(
     nobody = "http://127.0.0.1:9"
     for urls, chain_id in (((nobody,), chain.chain_id), ((chain.url,), 1)):
         with pytest.raises(ChainUnavailable):
-            await WalletSignatures(lambda urls=urls: urls, chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures(lambda: (nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
+            await WalletSignatures(nodes(*urls), chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert await WalletSignatures(nodes(nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
     assert not await WalletSignatures(tuple, chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures(lambda: (nobody,), 1).valid(at(owner.address), TEXT, signed(owner).hex())
+    assert await WalletSignatures(nodes(nobody), 1).valid(at(owner.address), TEXT, signed(owner).hex())

@@ -254,9 +254,7 @@ class Gateway:
         signatures = WalletSignatures(self._evm_nodes, settings.evm_chain_id)
         chains = ChainIds(settings.evm_chain_id, settings.solana_cluster)
         proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
-        keys = Keys(
-            registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget
-        )
+        keys = Keys(registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget)
         usage = self.usage()
         return SelfService(
             site=self.site,
