@@ -67,10 +67,13 @@ class Holders:
 
     def process(self, clock: ManualClock | None = None) -> Entitlements:
         """Return what another process would have: nothing that it remembers, perhaps a clock of its own."""
-        clock = clock or self.clock
-        store = DynamoHoldings(self.client, self.names, clock, retention_s=10**6)
+        clock, store = clock or self.clock, self.process_store()
         limits = LimitChanges(self.windows, clock)
         return Entitlements(self.accounts, self.claims, store, self.price, limits, clock, self.policy)
+
+    def process_store(self) -> DynamoHoldings:
+        """Return the store as another process has it, that remembers nothing."""
+        return DynamoHoldings(self.client, self.names, self.clock, retention_s=10**6)
 
     @property
     def now_unix_s(self) -> int:

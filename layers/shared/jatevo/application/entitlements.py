@@ -56,12 +56,14 @@ class Entitlements:
         self._clock = clock
         self.policy = policy
 
-    async def renew(self, account_id: str, day: str, *, afresh: bool = False) -> Account | None:
+    async def renew(
+        self, account_id: str, day: str, *, afresh: bool = False, also: tuple[Wallet, ...] = ()
+    ) -> Account | None:
         """
         Give an account the limits of a day, unless it has them, and move its open window of that day along.
 
-        `afresh`: compute them anew even so. An account that has those of a later day, or an operator's, is returned as
-        it is. Raises StoreError.
+        `afresh`: compute them anew even so. `also` as in `of`. An account that has those of a later day, or an
+        operator's, is returned as it is. Raises StoreError.
         """
         for _ in range(_MOST_ATTEMPTS):
             # Read before anything it is entitled by: whoever changes that later also writes the account later.
@@ -71,7 +73,7 @@ class Entitlements:
             has = account.entitled_day or ""
             if has > day or (has == day and not afresh):
                 return account
-            renewed = await self._computed(account, day)
+            renewed = await self._computed(account, day, also)
             if renewed == account or await self._accounts.entitle(renewed):
                 await self._limits.account_changed(renewed)
                 return renewed
@@ -83,7 +85,7 @@ class Entitlements:
 
         `also`: wallets of its that the list of them may not show yet.
         """
-        snapshot = await self._snapshot(day)
+        snapshot = await self.snapshot(day)
         wallets = dict.fromkeys((*await self._claims.of_account(account_id), *also))
         found = [await self._holding(wallet, account_id, day, snapshot) for wallet in wallets]
         holdings = tuple(holding for holding in found if holding is not None)
@@ -93,22 +95,7 @@ class Entitlements:
             gained = replace(gained, why=(gained.why | {Why.NO_SNAPSHOT}) - {Why.NOT_IN_SNAPSHOT})
         return Entitlement(day, snapshot, quote, holdings, gained)
 
-    async def _computed(self, account: Account, day: str) -> Account:
-        """
-        Return the account with the limits of a day, as its next version; the same when nothing differs.
-
-        Without a price nothing new is given, and what was given for this day stays.
-        """
-        entitlement = await self.of(account.id, day)
-        if entitlement.quote.price_pico_usd is None and account.entitled_day == day:
-            return account
-        gained = entitlement.earned
-        limits = replace(account.limits, requests=gained.requests, budget_nano_usd=gained.budget_nano_usd)
-        if (limits, day) == (account.limits, account.entitled_day):
-            return account
-        return replace(account, limits=limits, entitled_day=day, version=account.version + 1)
-
-    async def _snapshot(self, day: str) -> Snapshot | None:
+    async def snapshot(self, day: str) -> Snapshot | None:
         """Return the snapshot that a day counts by, pinning the latest one when none is; None: none, or too old."""
         snapshot = await self._store.pinned(day)
         if snapshot is None:
@@ -117,6 +104,21 @@ class Entitlements:
                 return None
             snapshot = await self._store.pin(day, latest)
         return snapshot if snapshot.counts_on(day) else None
+
+    async def _computed(self, account: Account, day: str, also: tuple[Wallet, ...]) -> Account:
+        """
+        Return the account with the limits of a day, as its next version; the same when nothing differs.
+
+        Without a price nothing new is given, and what was given for this day stays.
+        """
+        entitlement = await self.of(account.id, day, also=also)
+        if entitlement.quote.price_pico_usd is None and account.entitled_day == day:
+            return account
+        gained = entitlement.earned
+        limits = replace(account.limits, requests=gained.requests, budget_nano_usd=gained.budget_nano_usd)
+        if (limits, day) == (account.limits, account.entitled_day):
+            return account
+        return replace(account, limits=limits, entitled_day=day, version=account.version + 1)
 
     async def _holding(self, wallet: Wallet, account_id: str, day: str, snapshot: Snapshot | None) -> Holding | None:
         claim = await self._claims.claim(wallet, account_id, day)
