@@ -106,6 +106,9 @@ class Api:
     def put(self, path: str, content: bytes) -> Any:
         return self._ask("PUT", path, content=content)
 
+    def delete(self, path: str, **query: str) -> Any:
+        return self._ask("DELETE", path, params=query)
+
     def patch(self, path: str, content: bytes) -> Any:
         return self._ask("PATCH", path, content=content)
 

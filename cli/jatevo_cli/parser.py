@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jatevo_cli import commands, values
+from jatevo_cli import commands, prices, values
 
 _DESCRIPTION = """\
 Operate a Jatevo Gateway.
@@ -27,6 +27,7 @@ examples:
   jatevo admin catalog apply local/catalog.toml --dry-run
   jatevo admin account create --name Ada --requests-per-day 1000 --budget-usd-per-day 25.00
   jatevo admin key create --account acct_… --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
+  jatevo admin price set 0.0025 --expires 12h --reason 'sources down'
   jatevo admin window show --account acct_…
   jatevo admin ledger list --account acct_… --day 2026-11-23 --json
 """
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
     _operator(_topic(topics, "operator", "who may administer"))
+    _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
 
 
@@ -188,6 +190,26 @@ def _operator(topic: Subparsers) -> None:
     _command(topic, "list", commands.operator_list, "list all operators")
     disable = _command(topic, "disable", commands.operator_disable, "stop an operator's token")
     disable.add_argument("name", metavar="NAME")
+
+
+def _price(topic: Subparsers) -> None:
+    _command(topic, "show", prices.show, "show the price, its state, and what each source says")
+    rate = _command(topic, "set", prices.set_rate, "set a rate that overrides the sources for a time")
+    rate.add_argument("price_usd", type=values.usd, metavar="USD", help='of a whole token, such as "0.0025"')
+    rate.add_argument(
+        "--expires",
+        type=values.instant,
+        required=True,
+        dest="expires_at_unix_s",
+        metavar="WHEN",
+        help="a day (2026-12-31), an instant (2026-12-31T18:00:00Z), or a time from now (12h, 3d)",
+    )
+    clear = _command(topic, "clear", prices.clear_rate, "end the rate: the sources count again")
+    for command in (rate, clear):
+        command.add_argument("--reason", required=True, help="why; kept for good")
+    history = _command(topic, "history", prices.history, "list decisions, the latest first")
+    history.add_argument("--limit", type=values.whole, default=20, help="most decisions to list (default 20)")
+    history.add_argument("--audit", action="store_true", help="only what operators did")
 
 
 def _of_day(command: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jatevo_price_oracle.handler import lambda_handler as decide_price
 from jatevo_sweeper.handler import lambda_handler as sweep
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Job:
     handler: Callable[[dict[str, Any], object], object]
 
 
-JOBS = (Job("reservation_sweeper", 60, sweep),)
+JOBS = (Job("reservation_sweeper", 60, sweep), Job("price_oracle", 30, decide_price))
 
 
 def repeat(job: Job) -> None:

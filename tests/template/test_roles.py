@@ -9,6 +9,7 @@ OWN_ROLE = {
     "AdminFunction": "AdminRole",
     "SiteFunction": "SiteRole",
     "ReservationSweeperFunction": "ReservationSweeperRole",
+    "PriceOracleFunction": "PriceOracleRole",
 }
 MANAGED = {"ApiLogRole": ["AmazonAPIGatewayPushToCloudWatchLogs"]}
 """The only managed policy: AWS names no narrower one for API Gateway's log role."""
@@ -28,7 +29,10 @@ def test_no_action_and_no_resource_is_a_wildcard(resources: dict[str, Any]) -> N
         for resource in found:
             text = resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
             assert not text.endswith(":*"), (name, text)
-            assert "*" not in text or text.endswith("/${AWS::StackName}/pools/*"), (name, text)
+            assert "*" not in text or text.endswith(("/${AWS::StackName}/pools/*", "/${AWS::StackName}/prices/*")), (
+                name,
+                text,
+            )
 
 
 def test_only_the_listed_managed_policies_are_attached(resources: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `GET POST /accounts/{id}/keys`                               | an account's keys; a new key is shown once          |
 | `PATCH /keys/{id}`, `POST /keys/{id}/disable`                | change a key; stop it for good                      |
 | `GET /accounts/{id}/window`, `GET /accounts/{id}/ledger`     | the books of `?day=`, by default today (UTC)        |
+| `GET /price`, `GET /price/history`                           | the oracle; its decisions, or only operators' changes |
+| `PUT DELETE /price/rate`                                     | a rate of one's own, for a time and a reason        |
 | `POST /sweep`                                                | run the sweeper now                                 |
 | `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
 """
@@ -25,6 +27,7 @@ from jatevo_admin.bodies import (
     NewAccountBody,
     NewKeyBody,
     OperatorBody,
+    RateBody,
     SweepBody,
 )
 from jatevo_admin.errors import add_handlers
@@ -37,12 +40,17 @@ from jatevo_admin.shapes import (
     key_shape,
     ledger_shape,
     operator_shape,
+    price_shape,
+    told_shape,
     window_shape,
 )
 
 type Day = Annotated[str | None, Query(max_length=10)]
 type After = Annotated[str | None, Query(min_length=1, max_length=64)]
 type Limit = Annotated[int, Query(ge=1, le=1000)]
+type BeforeMs = Annotated[int | None, Query(ge=1, le=2**53)]
+type Audited = bool
+type Why = Annotated[str, Query(max_length=1000)]
 type Version = Annotated[int | None, Query(ge=1, le=2**53)]
 
 
@@ -51,7 +59,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _keys, _books, _operators):
+    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 
@@ -157,5 +165,33 @@ def _operators(administration: Administration) -> APIRouter:
     @router.post("/{name}/disable")
     async def disable(name: str) -> Json:
         return operator_shape(await operators.disable(name))
+
+    return router
+
+
+def _prices(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/price")
+    prices = administration.prices
+
+    @router.get("")
+    async def show() -> Json:
+        return price_shape(await prices.show())
+
+    @router.get("/history")
+    async def history(*, limit: Limit = 100, before_ms: BeforeMs = None, audit: Audited = False) -> Json:
+        lines = await prices.history(limit=limit, before_ms=before_ms, audit=audit)
+        return {
+            "decisions": [told_shape(line) for line in lines],
+            "next_before_ms": lines[-1].at_ms if len(lines) == limit else None,
+        }
+
+    @router.put("/rate")
+    async def set_rate(body: RateBody, request: Request) -> Json:
+        operator = request.state.operator
+        return price_shape(await prices.set_rate(body.price_usd, body.expires_at_unix_s, body.reason, operator))
+
+    @router.delete("/rate")
+    async def clear_rate(request: Request, reason: Why) -> Json:
+        return price_shape(await prices.clear_rate(reason, request.state.operator))
 
     return router

@@ -94,6 +94,14 @@ class OperatorBody(_Body):
     name: str
 
 
+class RateBody(_Body):
+    """A price of the token that an operator sets."""
+
+    price_usd: str
+    expires_at_unix_s: int
+    reason: str
+
+
 class SweepBody(_Body):
     """A run of the sweeper; `full` looks at every window, a repair."""
 

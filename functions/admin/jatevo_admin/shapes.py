@@ -7,10 +7,15 @@ What the admin API gives: JSON shapes that scripts may rely on. Fields may be ad
 from typing import Any
 
 from jatevo.application.administration.catalogues import Applied
+from jatevo.application.administration.prices import PriceView
+from jatevo.application.prices import Told
 from jatevo.application.registry import CatalogueRecord, Operator, Page
 from jatevo.domain.accounts import Account, ApiKey
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.money import format_usd
+from jatevo.domain.oracle import Basis
+from jatevo.domain.price_agreement import Witness
+from jatevo.domain.prices import format_price
 from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits, Window
 
 type Json = dict[str, Any]
@@ -136,3 +141,82 @@ def operator_shape(operator: Operator) -> Json:
 
 def _unless(value: int, unlimited: int) -> int | None:
     return None if value == unlimited else value
+
+
+def price_shape(view: PriceView) -> Json:
+    """The price and all that it is the least of; prices of a whole token."""
+    quote, oracle = view.quote, view.oracle
+    return {
+        "price_usd": _price(quote.price_pico_usd),
+        "price_pico_usd": quote.price_pico_usd,
+        "state": quote.state,
+        "basis": quote.basis,
+        "as_of_unix_s": quote.as_of_unix_s,
+        "in_force_usd": _price(quote.in_force_pico_usd),
+        "average_usd": _price(quote.average_pico_usd),
+        "ceiling_usd": _price(quote.ceiling_pico_usd),
+        "decided_at_unix_s": oracle.at_unix_s or None,
+        "market": {
+            "state": view.market_state,
+            "price_usd": _price(oracle.market.price_pico_usd),
+            "good_at_unix_s": oracle.market.good_at_unix_s,
+            "pending": _pending_shape(view),
+        },
+        "rate": _rate_shape(view),
+        "sources": [_witness_shape(witness) for witness in oracle.witnesses],
+    }
+
+
+def told_shape(told: Told) -> Json:
+    """One decision; those of operators name who and why."""
+    return {
+        "at_ms": told.at_ms,
+        "reason": told.reason,
+        "state": told.state,
+        "previous_state": told.previous_state,
+        "price_usd": _price(told.effective_pico_usd),
+        "previous_price_usd": _price(told.previous_effective_pico_usd),
+        "market_usd": _price(told.market_pico_usd),
+        "average_usd": _price(told.average_pico_usd),
+        "ceiling_usd": _price(told.ceiling_pico_usd),
+        "rate_usd": _price(told.rate_pico_usd),
+        "previous_rate_usd": _price(told.previous_rate_pico_usd),
+        "rate_expires_at_unix_s": told.rate_expires_at_unix_s,
+        "operator": told.operator or None,
+        "note": told.note or None,
+        "sources": [_witness_shape(witness) for witness in told.witnesses],
+    }
+
+
+def _pending_shape(view: PriceView) -> Json | None:
+    pending = view.oracle.market.pending
+    if pending is None:
+        return None
+    return {"side": pending.side, "price_usd": _price(pending.price_pico_usd), "lasted_s": pending.lasted_s}
+
+
+def _rate_shape(view: PriceView) -> Json | None:
+    rate = view.oracle.rate
+    if rate is None or view.quote.basis is not Basis.RATE:
+        return None
+    return {
+        "price_usd": _price(rate.price_pico_usd),
+        "expires_at_unix_s": rate.expires_at_unix_s,
+        "reason": rate.reason,
+        "operator": rate.operator,
+        "set_at_unix_s": rate.set_at_unix_s,
+    }
+
+
+def _witness_shape(witness: Witness) -> Json:
+    return {
+        "source": witness.source,
+        "standing": witness.standing,
+        "price_usd": _price(witness.price_pico_usd),
+        "as_of_unix_s": witness.as_of_unix_s,
+        "why": witness.why or None,
+    }
+
+
+def _price(pico_usd: int | None) -> str | None:
+    return None if pico_usd is None else format_price(pico_usd)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.inference import Inference
+    from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.self_service import SelfService
     from jatevo.application.showcase import Showcase
@@ -84,6 +85,8 @@ class Settings:
     cors_origin: str = ""
     """The origin whose pages may read answers; empty for none. Read by the Lambda entry points."""
 
+    price_sources: str = ""
+    """The oracle's sources, JSON: see `adapters.prices.configuration`. Empty: an operator's rate is all there is."""
     price_rules: str = ""
     """Bounds of the oracle that differ from the defaults: `quorum=3,rise_bps=1000`; see `domain.price_rules`."""
     price_history_days: int = 90
@@ -213,6 +216,7 @@ class Gateway:
         from jatevo.application.administration.catalogues import Catalogues
         from jatevo.application.administration.keys import Keys
         from jatevo.application.administration.operators import Operators
+        from jatevo.application.administration.prices import PriceAdministration
         from jatevo.application.limits import LimitChanges
 
         registry = DynamoRegistry(Tables.connect(self.options, self.names))
@@ -226,6 +230,7 @@ class Gateway:
             operators=Operators(registry, self.clock, self.randomness, first=first),
             books=Books(registry, self.windows, self.ledger, self.clock),
             sweeper=self.sweeper(),
+            prices=PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices),
         )
 
     def self_service(self) -> "SelfService":
@@ -336,6 +341,20 @@ class Gateway:
         from jatevo.application.prices import StoredPrices
 
         return StoredPrices(self._price_store(), self.settings.bounds_of_prices)
+
+    def price_updates(self) -> "PriceUpdates":
+        """Return the oracle's scheduled run. Raises SettingsError."""
+        from jatevo.adapters.prices.configuration import SourcesError, sources_from
+        from jatevo.application.price_updates import PriceUpdates
+
+        rules = self.settings.bounds_of_prices
+        try:
+            sources = sources_from(self.settings.price_sources, self.secrets)
+        except SourcesError as error:
+            raise SettingsError(f"JATEVO_PRICE_SOURCES: {error}") from error
+        if sources and len(sources) < rules.quorum:
+            raise SettingsError(f"JATEVO_PRICE_SOURCES: {len(sources)} sources can never be a quorum of {rules.quorum}")
+        return PriceUpdates(sources, self._price_store(), self.clock, rules)
 
     def _price_store(self) -> "PriceStore":
         from jatevo.adapters.dynamodb.prices import DynamoPrices

@@ -61,6 +61,8 @@ class Failing(StrEnum):
     TOO_OLD = "too_old"
     IMPLAUSIBLE = "implausible"
     """Zero, negative, or outside the bounds."""
+    BROKEN = "broken"
+    """It cannot be asked for a reason of our own; the log says more."""
     MISCONFIGURED = "misconfigured"
     """What is configured cannot be asked: a wrong address, another token's pool, no secret."""
 

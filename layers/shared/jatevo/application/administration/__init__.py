@@ -11,6 +11,7 @@ from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.operators import Operators
+from jatevo.application.administration.prices import PriceAdministration
 from jatevo.application.sweeper import Sweeper
 
 
@@ -24,3 +25,4 @@ class Administration:
     operators: Operators
     books: Books
     sweeper: Sweeper
+    prices: PriceAdministration

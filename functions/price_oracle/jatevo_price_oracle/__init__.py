@@ -1,0 +1,1 @@
+"""The price oracle's function: asks the sources and decides, by schedule."""

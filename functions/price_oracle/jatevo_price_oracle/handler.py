@@ -1,0 +1,31 @@
+"""
+The Lambda handler of the oracle's schedule.
+
+The gateway is made once per process. Each invocation runs an event loop of its own, as the sweeper's do. A run without
+a price is no failure of the function: it is a decision, logged as a warning from `degraded` on.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from jatevo.bootstrap import Gateway, settings_from
+
+_log = logging.getLogger(__name__)
+
+
+def lambda_handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """Run the oracle once and return its report."""
+    report = asyncio.run(_gateway().price_updates().run())
+    shown = asdict(report)
+    _log.log(logging.WARNING if report.alarming else logging.INFO, "price %s", json.dumps(shown))
+    return shown
+
+
+@cache
+def _gateway() -> Gateway:
+    return Gateway(settings_from())

@@ -1,0 +1,1 @@
+"""Sources of the token's price, each an adapter of `jatevo.application.prices.PriceSource`."""
