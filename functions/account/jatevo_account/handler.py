@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 
 from jatevo.bootstrap import Gateway, settings_from
-from jatevo_account.app import AccountServices
 from jatevo_account.app import create_app as app_of
+from jatevo_account.services import AccountServices
 
 
 def create_app(gateway: Gateway | None = None) -> FastAPI:
@@ -16,6 +16,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             directory=gateway.directory,
             counters=gateway.counters,
             usage=gateway.usage(),
+            histories=gateway.histories(),
             clock=gateway.clock,
             randomness=gateway.randomness,
             wording=gateway.settings.wording,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.entitlements import Entitlements
+    from jatevo.application.histories import Histories
     from jatevo.application.inference import Inference
     from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
@@ -87,6 +88,9 @@ class Settings:
 
     price_sources: str = ""
     """The oracle's sources, JSON: see `adapters.prices.configuration`. Empty: an operator's rate is all there is."""
+    responses_bucket: str = ""
+    """An S3 bucket for responses that are too large for a table; empty: those are not kept."""
+
     price_rules: str = ""
     """Bounds of the oracle that differ from the defaults: `quorum=3,rise_bps=1000`; see `domain.price_rules`."""
     price_history_days: int = 90
@@ -311,6 +315,19 @@ class Gateway:
         policy = self.settings.policy
         longest_s = policy.upstream_deadline_s + policy.grace_s
         return UsageReports(rollups, self.ledger, self.windows, self.clock, longest_s=longest_s)
+
+    def histories(self) -> "Histories":
+        """Return what keeps responses and conversations."""
+        from jatevo.adapters.dynamodb.conversations import DynamoConversations
+        from jatevo.adapters.dynamodb.responses import DynamoResponses
+        from jatevo.adapters.objects import S3Objects
+        from jatevo.application.histories import Histories
+
+        bucket = self.settings.responses_bucket
+        objects = S3Objects(bucket, self.settings.region) if bucket else None
+        responses = DynamoResponses(self.dynamodb, self.names, self.clock, objects)
+        conversations = DynamoConversations(self.dynamodb, self.names, self.clock, responses)
+        return Histories(responses, conversations, self.clock)
 
     def inference(self) -> "Inference":
         """Return the use case of the streamed routes."""

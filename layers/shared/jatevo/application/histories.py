@@ -31,17 +31,15 @@ class Histories:
     """Resolves turns, and keeps what comes of them, for one gateway process."""
 
     def __init__(self, responses: ResponseStore, conversations: ConversationStore, clock: Clock) -> None:
-        self._responses = responses
-        self._conversations = conversations
+        self.responses = responses
+        self.conversations = conversations
         self._clock = clock
 
     def keeper(self, account: Account, turn: Turn, resolved: Resolved) -> ResponseKeeper | None:
         """Return what keeps the answer of a turn, None when its client wants nothing kept."""
         if not turn.store:
             return None
-        return ResponseKeeper(
-            self._responses, self._conversations, self._clock, account, turn.conversation_id, resolved
-        )
+        return ResponseKeeper(self.responses, self.conversations, self._clock, account, turn.conversation_id, resolved)
 
     async def resolve(self, account_id: str, turn: Turn) -> Resolved | Refusal:
         """Return a turn with all that comes before it, or why it cannot be continued. Raises StoreError."""
@@ -61,11 +59,11 @@ class Histories:
 
     async def _prior(self, account_id: str, turn: Turn) -> tuple[Item, ...] | Refusal:
         if turn.conversation_id is not None:
-            items = await self._conversations.items(account_id, turn.conversation_id)
+            items = await self.conversations.items(account_id, turn.conversation_id)
             return conversation_not_found(turn.conversation_id, "conversation") if items is None else items
         if turn.previous_response_id is None:
             return ()
-        record = await self._responses.get(account_id, turn.previous_response_id)
+        record = await self.responses.get(account_id, turn.previous_response_id)
         if record is None:
             detail = f"Previous response with id '{shown(turn.previous_response_id)}' not found."
             return Refusal(Code.PREVIOUS_RESPONSE_NOT_FOUND, detail, param="previous_response_id")
@@ -94,7 +92,7 @@ class Histories:
                 return found
             latest = max(left, key=lambda item_id: response_id_of_item(item_id) or "")
             response_id = response_id_of_item(latest)
-            record = None if response_id is None else await self._responses.get(account_id, response_id)
+            record = None if response_id is None else await self.responses.get(account_id, response_id)
             items = () if record is None else all_items(record)
             found |= {item["id"]: item for item in items if item.get("id") in left}
             if latest not in found:

@@ -61,6 +61,10 @@ def name_id(prefix: str, random_bits: int, length: int) -> str:
     return prefix + "".join(_BASE32[random_bits >> 5 * place & 31] for place in range(length))
 
 
+def conversation_id(random_bits: int) -> str:
+    return name_id("conv_", random_bits, 24)
+
+
 def account_id(random_bits: int) -> str:
     return name_id("acct_", random_bits, 12)
 

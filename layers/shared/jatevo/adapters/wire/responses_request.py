@@ -59,7 +59,7 @@ _ECHOED = ("max_output_tokens", "metadata", "previous_response_id")
 _MEASURED_AS_TOOLS = ("tools", "text")
 _MEDIA = IMAGES | {AUDIO, FILE}
 _MOST_METADATA, _LONGEST_METADATA_NAME, _LONGEST_METADATA_VALUE = 16, 64, 512
-_INCLUDABLE = frozenset(
+INCLUDABLE = frozenset(
     {
         "code_interpreter_call.outputs",
         "computer_call_output.output.image_url",
@@ -204,8 +204,8 @@ def _check_reasoning(reasoning: Mapping[str, Any]) -> None:
 
 def _check_include(include: list[Any]) -> None:
     for place, name in enumerate(include):
-        if not is_one_of(name, _INCLUDABLE):
-            raise invalid(f"include[{place}]", "one of " + ", ".join(sorted(_INCLUDABLE)))
+        if not is_one_of(name, INCLUDABLE):
+            raise invalid(f"include[{place}]", "one of " + ", ".join(sorted(INCLUDABLE)))
 
 
 def _measured(items: tuple[Item, ...], fields: Mapping[str, Any]) -> InputSize:
@@ -249,6 +249,11 @@ def _is_metadata(value: Any) -> bool:
     )
 
 
+METADATA: Check = (
+    _is_metadata,
+    f"an object of at most {_MOST_METADATA} strings, none longer than {_LONGEST_METADATA_VALUE} characters",
+)
+
 _CHECKS: dict[str, Check] = {
     "background": of(bool, "true or false"),
     "conversation": of((str, dict), "a conversation's id, or an object with 'id'"),
@@ -256,10 +261,7 @@ _CHECKS: dict[str, Check] = {
     "instructions": of(str, "a string"),
     "max_output_tokens": integer(1, MOST_OUTPUT_TOKENS),
     "max_tool_calls": integer(1, 10_000),
-    "metadata": (
-        _is_metadata,
-        f"an object of at most {_MOST_METADATA} strings, none longer than {_LONGEST_METADATA_VALUE} characters",
-    ),
+    "metadata": METADATA,
     "parallel_tool_calls": of(bool, "true or false"),
     "previous_response_id": of(str, "a response's id"),
     "prompt_cache_key": of(str, "a string"),
