@@ -13,7 +13,7 @@ from typing import Any
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused
 from jatevo.adapters.dynamodb.items import Item as Stored
 from jatevo.adapters.dynamodb.items import binary, get_int, get_text, number, text
-from jatevo.adapters.dynamodb.responses import MOST_INLINE_BYTES, DynamoResponses
+from jatevo.adapters.dynamodb.responses import MOST_INLINE_BYTES, DynamoResponses, could_be_id
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.packing import packed, unpacked
 from jatevo.application.conversations import MOST_BYTES, MOST_ITEMS, Conversation
@@ -176,7 +176,7 @@ class DynamoConversations:
             return
 
     async def _head(self, account_id: str, conversation_id: str) -> Stored | None:
-        if not _is_id(conversation_id):
+        if not could_be_id(conversation_id, _PREFIX):
             return None
         answer = await self._client.retried(
             "get_item", TableName=self._table, Key=_key(account_id, conversation_id), ConsistentRead=True
@@ -187,7 +187,7 @@ class DynamoConversations:
     async def _all(self, account_id: str, conversation_id: str) -> list[Stored]:
         """Return the items of a conversation, its head first. Their number is bounded when they are added."""
         found: list[Stored] = []
-        if not _is_id(conversation_id):
+        if not could_be_id(conversation_id, _PREFIX):
             return found
         start: dict[str, Any] = {}
         while True:
@@ -219,10 +219,6 @@ class DynamoConversations:
 
     def _lives(self, item: Stored) -> bool:
         return "deleted" not in item and get_int(item, "ttl") > self._clock.now_ms() // 1000
-
-
-def _is_id(conversation_id: str) -> bool:
-    return conversation_id.startswith(_PREFIX) and "#" not in conversation_id
 
 
 def _key(account_id: str, item: str) -> dict[str, Any]:

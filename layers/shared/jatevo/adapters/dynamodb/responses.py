@@ -24,6 +24,7 @@ MOST_INLINE_BYTES = 390_000
 MOST_OBJECT_BYTES = 32 * 1024 * 1024
 _PREFIX = "resp_"
 """Other items of the table are no responses."""
+_LONGEST_ID = 64
 
 
 class Objects(Protocol):
@@ -111,7 +112,7 @@ class DynamoResponses:
 
     async def _living(self, account_id: str, response_id: str, names: dict[str, str] | None = None) -> Item | None:
         """Return the item of a response that is neither deleted nor expired; all of it, or the attributes named."""
-        if not response_id.startswith(_PREFIX):
+        if not could_be_id(response_id, _PREFIX):
             return None
         wanted: dict[str, Any] = {}
         if names is not None:
@@ -124,6 +125,11 @@ class DynamoResponses:
         if item is None or "deleted" in item or get_int(item, "ttl") <= self._clock.now_ms() // 1000:
             return None
         return item
+
+
+def could_be_id(name: str, prefix: str) -> bool:
+    """Return whether something of this prefix may be kept under `name`, which a client sent."""
+    return name.startswith(prefix) and len(name) <= _LONGEST_ID and name.isascii() and "#" not in name
 
 
 def _key(account_id: str, response_id: str) -> dict[str, Any]:
