@@ -9,10 +9,11 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jatevo_testing.browser import Opener, Shot
 from jatevo_testing.stack import Stack, start
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -21,8 +22,6 @@ from jatevo_local.ports import free_port
 
 HERE = Path(__file__).parent
 SHOTS = PROJECT / "build" / "screenshots"
-
-type Opener = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +90,7 @@ def opened(browser: Browser, stack: Stack) -> Iterator[Opener]:
 
 
 @pytest.fixture
-def shot() -> Callable[[Page, str], None]:
-    """Keeps a picture of a page for people to look at."""
+def shot() -> Shot:
 
     def keep(page: Page, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
