@@ -100,16 +100,3 @@ def test_no_amount_is_ever_a_float(nano_usd: int, cost_femto_usd: int, margin_bp
         money.share_nano_usd(nano_usd, margin_bps),
     )
     assert all(type(result) is int for result in results)
-
-
-@given(st.integers(0, money.MAX_PRICE_PICO_USD))
-def test_a_price_comes_back_as_it_went(pico_usd: int) -> None:
-    assert money.parse_price_usd(money.format_price_usd(pico_usd)) == pico_usd
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1", "+1", "1e3", ".5", "1.", "0.0000000000001", "12345678", "1000000.01", "\u0663", "1 "]
-)
-def test_what_is_no_price_is_refused(text: str) -> None:
-    with pytest.raises(money.MoneyError):
-        money.parse_price_usd(text)

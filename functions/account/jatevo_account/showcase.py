@@ -12,7 +12,7 @@ from jatevo.adapters.http.asgi import json_bytes
 from jatevo.adapters.http.starlette_errors import Errors
 from jatevo.adapters.wire.showcase import showcase, simulation
 from jatevo.application.showcase import Showcase, Supposed
-from jatevo.domain.money import MoneyError, parse_price_usd
+from jatevo.domain.prices import PriceError, parse_price
 from jatevo.domain.refusals import Code, Refusal, shown
 
 _MOST_TOKENS = 10**12
@@ -40,8 +40,8 @@ def showcase_routes(use: Showcase, errors: Errors) -> APIRouter:
         requests: Annotated[int, Query(ge=1, le=_MOST_REQUESTS)],
     ) -> Response:
         try:
-            price = parse_price_usd(price_usd)
-        except MoneyError as error:
+            price = parse_price(price_usd)
+        except PriceError as error:
             return errors.answer(Refusal(Code.INVALID_VALUE, f"price_usd: {error}.", param="price_usd"))
         supposed = Supposed(tokens, price, model, input_tokens, output_tokens, requests)
         result = await use.simulate(supposed)

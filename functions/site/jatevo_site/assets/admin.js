@@ -144,6 +144,59 @@ async function changeAccount(change) {
   await Promise.all([showAccounts(), showAccount(shown.account_id)]);
 }
 
+/* ---------------------------------------------------------------- price */
+
+/** @type {Record<string, string>} */
+const STATES = { ok: "good", frozen: "warn", degraded: "warn", stale: "bad" };
+
+/** @param {string | null} text */
+const priced = (text) => (text === null ? "none" : `$${text}`);
+
+async function showPrice() {
+  const [price, history] = await Promise.all([admin("price"), admin("price/history?limit=10")]);
+  byId("price").replaceChildren(
+    part("Price in use", priced(price.price_usd)),
+    h("div", {}, h("dt", {}, "State"), h("dd", {}, h("span", { class: `pill ${STATES[price.state]}` }, price.state))),
+    part("Comes from", price.basis),
+    part("Sources say", priced(price.market.price_usd)),
+    part("24 h average", priced(price.average_usd)),
+    part("Most it may be today", priced(price.ceiling_usd)),
+  );
+  const rate = price.rate && h("p", {}, `${price.rate.operator} set ${priced(price.rate.price_usd)} until ${moment(price.rate.expires_at_unix_s)}: ${price.rate.reason}`);
+  const sources = price.sources.map((/** @type {any} */ source) => h("li", {}, `${source.source}: ${priced(source.price_usd)}, ${source.standing}${source.why ? ` (${source.why})` : ""}`));
+  const decisions = history.decisions.map((/** @type {any} */ told) =>
+    h("li", {}, `${moment(Math.floor(told.at_ms / 1000))} ${told.reason}${told.operator ? ` by ${told.operator}` : ""}: ${priced(told.previous_price_usd)} → ${priced(told.price_usd)}`),
+  );
+  byId("price-notes").replaceChildren(
+    ...(rate ? [rate] : []),
+    h("h3", {}, "Sources"),
+    sources.length ? h("ul", {}, ...sources) : h("p", { class: "muted" }, "No source has been asked yet."),
+    h("h3", {}, "Latest decisions"),
+    decisions.length ? h("ul", {}, ...decisions) : h("p", { class: "muted" }, "None yet."),
+  );
+}
+
+/** @param {SubmitEvent} event */
+function setRate(event) {
+  event.preventDefault();
+  const expires = Math.floor(Date.now() / 1000) + 3600 * Number(field("rate-hours").value);
+  const body = { price_usd: field("rate").value.trim(), expires_at_unix_s: expires, reason: field("rate-reason").value.trim() };
+  attempt(async () => {
+    await admin("price/rate", { method: "PUT", body });
+    await showPrice();
+    notice(byId("notice"), "The rate is set.", "good");
+  });
+}
+
+function clearRate() {
+  const reason = prompt("Why does the rate go?");
+  if (!reason) return;
+  attempt(async () => {
+    await admin(`price/rate?reason=${encodeURIComponent(reason)}`, { method: "DELETE" });
+    await showPrice();
+  });
+}
+
 /* ---------------------------------------------------------------- catalogue */
 
 async function showCatalogue() {
@@ -172,7 +225,7 @@ async function applyCatalogue(dryRun) {
 /* ---------------------------------------------------------------- the page */
 
 /** @type {Record<string, () => Promise<unknown>>} */
-const ROOMS = { accounts: () => showAccounts(), catalogue: showCatalogue };
+const ROOMS = { accounts: () => showAccounts(), price: showPrice, catalogue: showCatalogue };
 
 /** @param {string} name */
 async function enter(name) {
@@ -235,6 +288,8 @@ function begin() {
     nano(budget);
     attempt(() => changeAccount({ requests_per_day: Number(field("limit-requests").value), budget_usd_per_day: budget }));
   });
+  byId("rate-form").addEventListener("submit", setRate);
+  byId("rate-clear").addEventListener("click", clearRate);
   byId("compare").addEventListener("click", () => attempt(() => applyCatalogue(true)));
   byId("catalogue-form").addEventListener("submit", (event) => {
     event.preventDefault();

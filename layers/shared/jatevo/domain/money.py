@@ -22,12 +22,7 @@ BASIS_POINTS = 10**4
 MAX_NANO_USD = 10**18
 """A billion dollars: the largest amount accepted anywhere, well inside DynamoDB's exact 38 digits and 64 bits."""
 
-PICO_PER_USD = 10**12
-MAX_PRICE_PICO_USD = 10**18
-"""A million dollars: the highest price of one token that is believed."""
-
 _DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
-_PRICE = re.compile(r"(\d{1,7})(?:\.(\d{1,12}))?", re.ASCII)
 
 
 class MoneyError(ValueError):
@@ -57,29 +52,6 @@ def format_usd(nano_usd: int) -> str:
     whole, fraction = divmod(abs(nano_usd), NANO_PER_USD)
     digits = f"{fraction:09d}".rstrip("0").ljust(2, "0")
     return f"{sign}{whole}.{digits}"
-
-
-def parse_price_usd(text: str) -> int:
-    """
-    Return the pico-USD that the decimal string `text` stands for: the price of one token in USD.
-
-    Raises MoneyError for anything that is not a plain non-negative decimal with at most twelve places.
-    """
-    match = _PRICE.fullmatch(text)
-    if match is None:
-        raise MoneyError(f'{text!r} is not a price in US dollars: write a decimal string such as "0.00012"')
-    whole, fraction = match.groups(default="")
-    pico = int(whole) * PICO_PER_USD + int(fraction.ljust(12, "0"))
-    if pico > MAX_PRICE_PICO_USD:
-        raise MoneyError(f"{text} is more than the highest price, {format_price_usd(MAX_PRICE_PICO_USD)}")
-    return pico
-
-
-def format_price_usd(pico_usd: int) -> str:
-    """Return the price of one token as an exact decimal string of USD with at least two places."""
-    whole, fraction = divmod(pico_usd, PICO_PER_USD)
-    digits = f"{fraction:012d}".rstrip("0").ljust(2, "0")
-    return f"{whole}.{digits}"
 
 
 def charge_nano_usd(cost_femto_usd: int, margin_bps: int) -> int:

@@ -11,8 +11,9 @@ from typing import Any
 from jatevo.adapters.wire.model_list import model_object
 from jatevo.application.showcase import Simulated, Supposed
 from jatevo.domain.catalogue import Model
-from jatevo.domain.money import format_price_usd, format_usd
+from jatevo.domain.money import format_usd
 from jatevo.domain.oracle import Quote
+from jatevo.domain.prices import format_price
 from jatevo.domain.refusals import Code
 from jatevo.domain.windows import Bound
 
@@ -25,7 +26,7 @@ _ENDED_BY = {
 
 def showcase(models: Sequence[Model], quote: Quote, margin_bps: int) -> dict[str, Any]:
     """Return what is on sale, and what the token is worth."""
-    price = None if quote.price_pico_usd is None else format_price_usd(quote.price_pico_usd)
+    price = None if quote.price_pico_usd is None else format_price(quote.price_pico_usd)
     return {
         "models": [model_object(model, margin_bps) for model in models],
         "token": {"price_usd": price, "state": quote.state.value, "as_of_unix_s": quote.as_of_unix_s},
