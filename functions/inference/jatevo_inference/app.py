@@ -1,5 +1,5 @@
 """
-The ASGI app of the streamed routes: `POST /v1/chat/completions`.
+The ASGI app of the streamed routes: `POST /v1/chat/completions`, `POST /v1/responses`.
 
 Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
 have OpenAI's shape; a stream that breaks is left without its regular end, so that no client takes it for whole.
@@ -8,6 +8,8 @@ have OpenAI's shape; a stream that breaks is left without its regular end, so th
 import asyncio
 import logging
 from dataclasses import dataclass
+
+from jatevo.application.histories import Histories
 
 from jatevo.adapters.http.asgi import (
     BodyTooLarge,
@@ -26,10 +28,10 @@ from jatevo.adapters.http.asgi import (
     until_disconnect,
 )
 from jatevo.adapters.wire.chat_answer import ChatFormat
-from jatevo.adapters.wire.chat_request import parse_chat_request
 from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of, tightest
+from jatevo.adapters.wire.responses_format import ResponsesFormat
 from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.channel import Channel
@@ -40,12 +42,13 @@ from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal
+from jatevo_inference.endpoints import ChatEndpoint, Endpoint, ResponsesEndpoint
 
 _log = logging.getLogger(__name__)
 
 CHAT_PATH = "/v1/chat/completions"
+RESPONSES_PATH = "/v1/responses"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
-_SMALL_BODY_BYTES = 64 * 1024
 _TOO_LARGE = Refusal(Code.REQUEST_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB.")
 _INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
 _STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot check this request right now. Try again shortly.")
@@ -66,6 +69,7 @@ class InferenceServices:
     clock: Clock
     randomness: Randomness
     wording: ErrorWording
+    histories: Histories
 
 
 class InferenceApp:
@@ -73,13 +77,17 @@ class InferenceApp:
 
     def __init__(self, services: InferenceServices) -> None:
         self._services = services
-        self._chat = ChatFormat(services.wording)
+        self._endpoints: dict[str, Endpoint] = {
+            CHAT_PATH: ChatEndpoint(ChatFormat(services.wording)),
+            RESPONSES_PATH: ResponsesEndpoint(ResponsesFormat(services.wording), services.histories),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await _Request(self._services, self._chat, scope, receive, send).serve()
+            endpoint = self._endpoints.get(scope["path"].rstrip("/"))
+            await _Request(self._services, endpoint, scope, receive, send).serve()
             if "lambda.invocation" in scope.get("extensions", {}):
                 # Lambda freezes what runs after the answer: an answer given up by its reader is settled before.
                 await self.drain(patience_s=None)
@@ -106,10 +114,10 @@ class _Request:
     """One HTTP request."""
 
     def __init__(
-        self, services: InferenceServices, chat: ChatFormat, scope: Scope, receive: Receive, send: Send
+        self, services: InferenceServices, endpoint: Endpoint | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         self._services = services
-        self._chat = chat
+        self._endpoint = endpoint
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -120,7 +128,7 @@ class _Request:
 
     async def serve(self) -> None:
         try:
-            refusal = self._misrouted() or await self._answer()
+            refusal = _NOT_FOUND if self._endpoint is None else self._misused() or await self._answer(self._endpoint)
             if refusal is not None:
                 await self._refuse(refusal)
         except ClientLeft:
@@ -133,14 +141,12 @@ class _Request:
             if not self._started:
                 await self._refuse(_INTERNAL, told=False)
 
-    def _misrouted(self) -> Refusal | None:
-        if self._scope["path"].rstrip("/") != CHAT_PATH:
-            return _NOT_FOUND
+    def _misused(self) -> Refusal | None:
         if self._scope["method"] == "POST":
             return None
         return _NO_UPGRADE if header(self._scope, "upgrade") else _ONLY_POST
 
-    async def _answer(self) -> Refusal | None:
+    async def _answer(self, endpoint: Endpoint) -> Refusal | None:
         """Serve the request; return the refusal if nothing has been sent."""
         caller = await self._services.access.authenticate(bearer_token(self._scope), source_ip(self._scope))
         if isinstance(caller, Refusal):
@@ -151,13 +157,11 @@ class _Request:
             self._body_read = True
         except BodyTooLarge:
             return _TOO_LARGE
-        # A large body takes a while: it must not keep other clients waiting.
-        parse = parse_chat_request
-        request = parse(raw) if len(raw) < _SMALL_BODY_BYTES else await asyncio.to_thread(parse, raw)
-        if isinstance(request, Refusal):
-            return request
-        serve = self._services.inference.stream if request.stream else self._services.inference.complete
-        result = await serve(caller, request, self._chat)
+        asked = await endpoint.asked(caller, raw)
+        if isinstance(asked, Refusal):
+            return asked
+        serve = self._services.inference.stream if asked.request.stream else self._services.inference.complete
+        result = await serve(caller, asked.request, endpoint.formats, asked.keeper)
         if isinstance(result, Rejected):
             return await self._reject(result)
         self._id = result.reservation.id

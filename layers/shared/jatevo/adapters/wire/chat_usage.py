@@ -43,19 +43,19 @@ def reported_usage(usage: Any) -> TokenUsage | None:
     if not isinstance(usage, dict):
         return None
     prompt_details, completion_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    counts = [count_of(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
     if any(count is None for count in counts[:2]):
         return None
     prompt, completion, total = (count or 0 for count in counts)
     return TokenUsage(
         input_tokens=prompt,
         output_tokens=max(completion, total - prompt),
-        cache_read_input_tokens=_count(prompt_details, "cached_tokens") or 0,
-        cache_creation_input_tokens=_count(prompt_details, "cache_creation_tokens") or 0,
-        image_input_tokens=_count(prompt_details, "image_tokens") or 0,
-        audio_input_tokens=_count(prompt_details, "audio_tokens") or 0,
-        reasoning_output_tokens=_count(completion_details, "reasoning_tokens") or 0,
-        audio_output_tokens=_count(completion_details, "audio_tokens") or 0,
+        cache_read_input_tokens=count_of(prompt_details, "cached_tokens") or 0,
+        cache_creation_input_tokens=count_of(prompt_details, "cache_creation_tokens") or 0,
+        image_input_tokens=count_of(prompt_details, "image_tokens") or 0,
+        audio_input_tokens=count_of(prompt_details, "audio_tokens") or 0,
+        reasoning_output_tokens=count_of(completion_details, "reasoning_tokens") or 0,
+        audio_output_tokens=count_of(completion_details, "audio_tokens") or 0,
     )
 
 
@@ -80,6 +80,7 @@ def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
     }
 
 
-def _count(usage: Any, name: str) -> int | None:
+def count_of(usage: Any, name: str) -> int | None:
+    """Return a count of a usage object, or None where it is none."""
     value = usage.get(name) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None

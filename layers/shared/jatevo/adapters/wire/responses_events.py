@@ -117,6 +117,12 @@ class Part:
         self._place = {kind.index: len(item.shape[kind.held_in])}
         self._pieces: list[str] = []
         self._logprobs: list[dict[str, Any]] = []
+        self.annotations: list[Any] = []
+
+    @property
+    def text(self) -> str:
+        """What the deltas told so far."""
+        return "".join(self._pieces)
 
     def added(self) -> bytes:
         """Return the frame that announces the part, and give it its place in the item."""
@@ -142,5 +148,5 @@ class Part:
         return {"logprobs": logprobs} if self.kind is TEXT else {}
 
     def _shape(self) -> dict[str, Any]:
-        shape: dict[str, Any] = {"type": self.kind.part, self.kind.member: "".join(self._pieces)}
-        return shape | {"annotations": [], "logprobs": self._logprobs} if self.kind is TEXT else shape
+        shape: dict[str, Any] = {"type": self.kind.part, self.kind.member: self.text}
+        return shape | {"annotations": self.annotations, "logprobs": self._logprobs} if self.kind is TEXT else shape

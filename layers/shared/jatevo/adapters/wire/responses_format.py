@@ -6,6 +6,7 @@ The client cannot tell which: both engines give the same events, the same fields
 
 from jatevo.adapters.wire.chat_answer import CHAT
 from jatevo.adapters.wire.errors import ErrorWording
+from jatevo.adapters.wire.responses_native import NativeResponses
 from jatevo.adapters.wire.responses_translated import TranslatedResponses
 from jatevo.application.exchange import WireFormat
 from jatevo.domain.catalogue import Pool
@@ -20,7 +21,10 @@ class ResponsesFormat:
     input_field = "input"
 
     def __init__(self, wording: ErrorWording) -> None:
+        self._native = NativeResponses(wording)
         self._translated = TranslatedResponses(wording)
 
     def for_pool(self, pool: Pool) -> WireFormat | None:
+        if RESPONSES in pool.wire:
+            return self._native
         return self._translated if CHAT in pool.wire else None

@@ -12,6 +12,8 @@ from typing import Any
 
 from jatevo.adapters.wire.custom_input import CustomInput
 from jatevo.adapters.wire.responses_events import REASONING, REFUSAL, SUMMARY, TEXT, Events, Item, Part, PartKind
+from jatevo.adapters.wire.responses_logprobs import shown_logprobs
+from jatevo.domain.ids import item_id
 
 _LONGEST_CALL_ID = 128
 _MOST_CALLS = 512
@@ -45,9 +47,9 @@ class _Call:
 class ChatItems:
     """The items of one response. `output` are all so far, in order."""
 
-    def __init__(self, events: Events, reservation_id: str, wishes: Wishes) -> None:
+    def __init__(self, events: Events, response_id: str, wishes: Wishes) -> None:
         self._events = events
-        self._reservation_id = reservation_id
+        self._response_id = response_id
         self._wishes = wishes
         self._item: Item | None = None
         self._part: Part | None = None
@@ -60,7 +62,8 @@ class ChatItems:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         kind = SUMMARY if self._wishes.reasoning_summary else REASONING
         frames = self._text("reasoning", kind, _text_of(reasoning), [])
-        probabilities = _logprobs(logprobs) if self._wishes.logprobs else []
+        wanted = self._wishes.logprobs and isinstance(logprobs, Mapping)
+        probabilities = shown_logprobs(logprobs.get("content")) if wanted else []
         frames += self._text("message", TEXT, _text_of(delta.get("content")), probabilities)
         frames += self._text("message", REFUSAL, _text_of(delta.get("refusal")), [])
         calls = delta.get("tool_calls")
@@ -164,7 +167,7 @@ class ChatItems:
     def _new_item(self, kind: str, call: _Call | None = None) -> Item:
         index = len(self.output)
         shape: dict[str, Any] = {
-            "id": f"{_PREFIXES[kind]}_{self._reservation_id}_{index}",
+            "id": item_id(_PREFIXES[kind], self._response_id, index),
             "type": kind,
             "status": "in_progress",
         }
@@ -180,7 +183,7 @@ class ChatItems:
     def _call_id(self, call: _Call, index: int) -> str:
         """Return the upstream's id of a call where it can serve as one: clients and the next turn refer to it."""
         fit = 0 < len(call.id) <= _LONGEST_CALL_ID and call.id not in self._call_ids
-        call_id = call.id if fit else f"call_{self._reservation_id}_{index}"
+        call_id = call.id if fit else item_id("call", self._response_id, index)
         self._call_ids.add(call_id)
         return call_id
 
@@ -199,27 +202,3 @@ def _text_of(value: Any) -> str:
     if isinstance(value, list):
         return "".join(_text_of(part.get("text")) for part in value if isinstance(part, Mapping))
     return ""
-
-
-def _logprobs(value: Any) -> list[dict[str, Any]]:
-    """Return the log probabilities of a chunk's text, with the members that the schema requires."""
-    entries = value.get("content") if isinstance(value, Mapping) else None
-    return [
-        {**_token(entry), "top_logprobs": [_token(other) for other in _tokens(entry.get("top_logprobs"))]}
-        for entry in _tokens(entries)
-    ]
-
-
-def _tokens(value: Any) -> list[Mapping[str, Any]]:
-    entries = value if isinstance(value, list) else []
-    return [entry for entry in entries if isinstance(entry, Mapping) and _is_token(entry)]
-
-
-def _is_token(entry: Mapping[str, Any]) -> bool:
-    return isinstance(entry.get("token"), str) and isinstance(entry.get("logprob"), int | float)
-
-
-def _token(entry: Mapping[str, Any]) -> dict[str, Any]:
-    given = entry.get("bytes")
-    spelled = given if isinstance(given, list) and all(isinstance(byte, int) for byte in given) else []
-    return {"token": entry["token"], "logprob": entry["logprob"], "bytes": spelled}

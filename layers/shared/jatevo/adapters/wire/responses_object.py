@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jatevo.application.exchange import InferenceRequest
-from jatevo.domain.ids import reserved_at_ms
+from jatevo.domain.ids import reserved_at_ms, response_id
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.money import format_usd
 from jatevo.domain.refusals import Refusal
@@ -46,9 +46,9 @@ class ResponseObject:
         """`tools` are those the upstream is offered."""
         given = {name: value for name, value in request.body.items() if name not in _SENT_ONLY}
         created_at = reserved_at_ms(reservation_id) // 1000
-        self.reservation_id = reservation_id
+        self.id = response_id(reservation_id)
         self._fields: dict[str, Any] = {
-            "id": f"resp_{reservation_id}",
+            "id": self.id,
             "object": "response",
             "created_at": created_at,
             "status": "in_progress",

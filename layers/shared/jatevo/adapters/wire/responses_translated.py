@@ -68,7 +68,7 @@ class _ChatSource:
         self.events = Events()
         self.response = ResponseObject(request, reservation_id, offered_tools(request.body))
         self._stream = ChatStream(1)
-        self._items = ChatItems(self.events, reservation_id, _wishes(request.body))
+        self._items = ChatItems(self.events, self.response.id, _wishes(request.body))
         self._finish: str | None = None
 
     @property
