@@ -15,5 +15,6 @@ def create_app(gateway: Gateway | None = None) -> InferenceApp:
             clock=gateway.clock,
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
+            histories=gateway.histories(),
         )
     )
