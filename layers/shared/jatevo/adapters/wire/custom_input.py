@@ -15,7 +15,7 @@ _BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAY_BEGIN = re.compile(r'\s*(\{\s*("(i(n(p(u(t("\s*(:\s*"?)?)?)?)?)?)?)?)?)?')
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _DECODABLE = re.compile(
-    rf'(?:[^"\\]+|\\["\\/bfnrt]|{_HIGH}{_LOW}|{_HIGH}(?=[^\\]|\\[^u]|\\u(?![dD][c-fC-F]))|\\u(?![dD][89abAB])[0-9a-fA-F]{{4}})*'
+    rf'(?:[^"\\]+|\\["\\/bfnrt]|{_HIGH}{_LOW}|{_HIGH}(?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]))|\\u(?![dD][89abAB])[0-9a-fA-F]{{4}})*'
 )
 """As much of a string literal as can be decoded for itself: no half escape, no half pair of surrogates."""
 
