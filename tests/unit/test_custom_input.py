@@ -14,9 +14,9 @@ def decoded(text: str, step: int) -> str:
     return "".join(pieces) + custom.rest()
 
 
-@given(st.text(), st.integers(1, 7), st.booleans())
-def test_arguments_in_pieces_are_the_input(text: str, step: int, ensure_ascii: bool) -> None:
-    assert decoded(json.dumps({"input": text}, ensure_ascii=ensure_ascii), step) == text
+@given(st.text(), st.integers(1, 7))
+def test_arguments_in_pieces_are_the_input(text: str, step: int) -> None:
+    assert decoded(json.dumps({"input": text}, ensure_ascii=False), step) == text
     assert decoded(json.dumps({"input": text}, indent=2), step) == text
 
 

@@ -179,7 +179,7 @@ AS_FUNCTION = {
     "type": "function",
     "function": {"name": "f", "description": "does", "parameters": PARAMETERS, "strict": True},
 }
-AS_CUSTOM = {
+AS_CUSTOM: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "patch",
@@ -218,8 +218,10 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "tools": [
                 {
                     "type": "function",
-                    "function": AS_CUSTOM["function"]  # type: ignore[dict-item]
-                    | {"description": "patches\n\nThe input must match this lark grammar:\nstart: X"},
+                    "function": {
+                        **AS_CUSTOM["function"],
+                        "description": "patches\n\nThe input must match this lark grammar:\nstart: X",
+                    },
                 }
             ]
         },

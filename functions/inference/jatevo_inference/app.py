@@ -9,8 +9,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from jatevo.application.histories import Histories
-
 from jatevo.adapters.http.asgi import (
     BodyTooLarge,
     ClientLeft,
@@ -36,6 +34,7 @@ from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.channel import Channel
 from jatevo.application.counters import Counters
+from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from jatevo.application.histories import Histories
-
 from jatevo.adapters.wire.chat_request import parse_chat_request
 from jatevo.adapters.wire.responses_request import ResponsesRequest, inference_request, parse_responses_request
 from jatevo.application.exchange import Formats, InferenceRequest, Keeper
+from jatevo.application.histories import Histories
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Refusal
 
