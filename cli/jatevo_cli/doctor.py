@@ -27,6 +27,9 @@ TABLES = (
     "sessions",
     "responses",
     "holdings",
+    "health",
+    "prices",
+    "audit",
 )
 _LEAST_UNRESERVED = 100
 """Lambda leaves at least so many environments to functions without a reservation."""

@@ -118,7 +118,7 @@ async def test_an_unknown_model_is_404_and_a_forbidden_one_403(
     assert not lasting_upstream.asked
 
 
-@pytest.mark.parametrize("name", ["secret-upstream-model", "main", "main/secret-upstream-model", "auto"])
+@pytest.mark.parametrize("name", ["secret-upstream-model", "main", "main/secret-upstream-model", "main/auto"])
 async def test_names_of_pools_and_of_upstream_models_are_as_unknown_as_any(lasting_world: World, name: str) -> None:
     customer = lasting_world.customer()
 

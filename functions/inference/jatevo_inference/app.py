@@ -7,7 +7,7 @@ have OpenAI's shape; a stream that breaks is left without its regular end, so th
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jatevo.adapters.http.asgi import (
     BodyTooLarge,
@@ -45,6 +45,8 @@ from jatevo_inference.endpoints import ChatEndpoint, Endpoint, ResponsesEndpoint
 
 _log = logging.getLogger(__name__)
 
+KEEP_NOTHING = "x-jatevo-zdr"
+"""The request header by which a client wants nothing of its request to be kept upstream: `true`."""
 CHAT_PATH = "/v1/chat/completions"
 RESPONSES_PATH = "/v1/responses"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -159,8 +161,9 @@ class _Request:
         asked = await endpoint.asked(caller, raw)
         if isinstance(asked, Refusal):
             return asked
-        serve = self._services.inference.stream if asked.request.stream else self._services.inference.complete
-        result = await serve(caller, asked.request, endpoint.formats, asked.keeper)
+        request = replace(asked.request, zdr=header(self._scope, KEEP_NOTHING) == "true")
+        serve = self._services.inference.stream if request.stream else self._services.inference.complete
+        result = await serve(caller, request, endpoint.formats, asked.keeper)
         if isinstance(result, Rejected):
             return await self._reject(result)
         self._id = result.reservation.id

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
 from jatevo.adapters.dynamodb.directory import DynamoDirectory
+from jatevo.adapters.dynamodb.health import DynamoHealth
 from jatevo.adapters.dynamodb.ledger import DynamoLedger
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.dynamodb.windows import DynamoWindows
@@ -21,9 +22,11 @@ from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
+from jatevo.application.health import Health
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
+from jatevo.domain.breaker import Rules
 from jatevo.domain.entitlement import EntitlementPolicy
 from jatevo.domain.money import MoneyError, parse_usd
 from jatevo.domain.price_rules import PriceRules, rules_from_text
@@ -69,6 +72,14 @@ class Settings:
     exposure_cap_bps: int = 10_000
     directory_keep_ms: int = 10_000
     heartbeat_s: int = 15
+    failover_s: int = 180
+    """No further route is tried later than this after a reservation."""
+    breaker_failures: int = 3
+    """Failures of a pool within half a minute that take it out of use for a while; 0: nothing does."""
+    breaker_cooldown_s: int = 5
+    """For how long at first; twice that each time it fails again."""
+    only_lane: str = ""
+    """The one lane that this process serves; empty for all."""
     window_retention_days: int = 90
     top_up_url: str = ""
     operator_token: str = ""
@@ -133,6 +144,10 @@ class Settings:
             return rules_from_text(self.price_rules)
         except ValueError as error:
             raise SettingsError(f"JATEVO_PRICE_RULES: {error}") from error
+
+    @property
+    def breaker_rules(self) -> Rules:
+        return Rules(failures=self.breaker_failures, cooldown_ms=self.breaker_cooldown_s * 1000)
 
     @property
     def wording(self) -> ErrorWording:
@@ -206,6 +221,12 @@ class Gateway:
         self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
         self.ledger = DynamoLedger(self.dynamodb, self.names)
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
+        self.health = Health(
+            DynamoHealth(self.dynamodb, self.names),
+            self.clock,
+            settings.breaker_rules,
+            keep_ms=settings.directory_keep_ms,
+        )
         self.access = Access(self.directory, self.clock)
         self.counters = Counters(self.windows, self.clock)
         self.secrets = Secrets(self.environment, self.clock, settings.region)
@@ -335,6 +356,7 @@ class Gateway:
         from jatevo.application.admission import Admission
         from jatevo.application.client_errors import ClientErrors
         from jatevo.application.inference import Inference
+        from jatevo.application.planning import Planner
         from jatevo.application.refusal_memory import RefusalMemory
         from jatevo.application.reservations import Reservations
 
@@ -350,8 +372,18 @@ class Gateway:
             self.entitlements().renew,
         )
         errors = ClientErrors()
-        admission = Admission(self.directory, reservations, upstream, self.clock, errors)
-        return Inference(admission, reservations, upstream, self.clock, errors, heartbeat_s=self.settings.heartbeat_s)
+        planner = Planner(self.health, self.clock, self.randomness, only_lane=self.settings.only_lane)
+        admission = Admission(self.directory, reservations, upstream, self.clock, errors, planner, self.health)
+        return Inference(
+            admission,
+            reservations,
+            upstream,
+            self.clock,
+            errors,
+            self.health,
+            heartbeat_s=self.settings.heartbeat_s,
+            failover_s=self.settings.failover_s,
+        )
 
     def prices(self) -> "Prices":
         """Return where the token's price is read. Raises SettingsError."""

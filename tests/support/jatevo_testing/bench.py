@@ -26,7 +26,8 @@ from jatevo_testing.world import MODEL, Customer, World
 INPUT_NANO_USD, OUTPUT_NANO_USD = 1_000, 2_000
 """The price of a token in the test catalogue."""
 
-SETTINGS = Settings(directory_keep_ms=0, upstream_deadline_s=20, reservation_grace_s=10)
+SETTINGS = Settings(directory_keep_ms=0, upstream_deadline_s=20, reservation_grace_s=10, breaker_failures=0)
+"""No breaker opens: what one request meets must not depend on what others met before."""
 _TELLS = (b"secret", b"127.0.0.1", b"upstream-id")
 
 
@@ -137,7 +138,11 @@ def catalogue(base_url: str) -> dict[str, Any]:
             main | {"id": "secret-spare", "cap_field": "max_completion_tokens"},
         ],
         "models": [
-            MODEL | {"id": model, "routes": [{"pool": pool, "model": f"{pool}-model"} for pool in pools]}
+            MODEL
+            | {
+                "id": model,
+                "routes": [{"pool": pool, "model": f"{pool}-model", "priority": at} for at, pool in enumerate(pools)],
+            }
             for model, pools in routes.items()
         ],
     }

@@ -27,6 +27,11 @@ class InferenceRequest:
     stream: bool = False
     include_usage: bool = False
     """The client asked for the usage frame of a stream."""
+    conversation: str = ""
+    """What stays the same over the turns of a conversation, such as a hash of its first messages: keeps it on its
+    route, so that the upstream's prompt cache hits. Empty when nothing does."""
+    zdr: bool = False
+    """Only upstreams that keep nothing of it may see it."""
     echo: Mapping[str, Any] = field(default_factory=dict)
     """What the answer repeats of the request, where the format has it do so."""
 

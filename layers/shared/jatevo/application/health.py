@@ -125,6 +125,8 @@ class Health:
         `retry_after_s` is what the upstream asked for: it holds for this account at once, and for all once a second
         account was told to wait, or failed.
         """
+        if self._rules.failures == 0:
+            return
         now_ms = self._clock.now_ms()
         pool = self._pool(pool_id)
         failure = Failure(now_ms, None if blameless else account_id)

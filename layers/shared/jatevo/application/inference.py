@@ -16,6 +16,7 @@ from jatevo.application.admission import Admission
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
 from jatevo.application.exchange import Formats, InferenceRequest, Keeper
+from jatevo.application.health import Health
 from jatevo.application.ports import Clock, StoreError, Upstream
 from jatevo.application.relay import UNSETTLED, Completed, Exchange, Rejected
 from jatevo.application.reservations import Reservation, Reservations
@@ -46,14 +47,18 @@ class Inference:
         upstream: Upstream,
         clock: Clock,
         errors: ClientErrors,
+        health: Health,
         *,
         heartbeat_s: float = 15.0,
+        failover_s: int = 180,
     ) -> None:
         self._admission = admission
         self._reservations = reservations
         self._upstream = upstream
         self._clock = clock
         self._errors = errors
+        self._health = health
+        self._failover_s = failover_s
         self.heartbeat_s = heartbeat_s
         self._running: set[asyncio.Task[Any]] = set()
         self._exchanges: set[Exchange] = set()
@@ -123,7 +128,16 @@ class Inference:
             return Rejected(_STORE_DOWN)
         if isinstance(admitted, Refusal):
             return Rejected(admitted)
-        return Exchange(admitted, self._upstream, self._reservations, self._errors, self._clock, keeper)
+        return Exchange(
+            admitted,
+            self._upstream,
+            self._reservations,
+            self._errors,
+            self._clock,
+            self._health,
+            keeper,
+            failover_s=self._failover_s,
+        )
 
     async def _guarded(self, exchange: Exchange, channel: Channel) -> None:
         """Run a stream. This is the outermost edge of its task: whatever escapes must not leave its reader waiting."""

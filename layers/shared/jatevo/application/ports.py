@@ -7,7 +7,7 @@ a write may or may not have happened. Nothing else crosses a port.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jatevo.domain.accounts import Account, ApiKey
@@ -201,6 +201,7 @@ class UpstreamCall:
     body: Mapping[str, Any]
     deadline_unix_ms: int
     request_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

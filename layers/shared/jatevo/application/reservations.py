@@ -217,15 +217,15 @@ class Reservations:
         await self._learn(reservation, stored)
         return stored
 
-    def unanswered(self, reservation: Reservation, reason: Reason) -> Verdict:
-        """Return the verdict for a request that may have been billed upstream and brought nothing."""
+    def unanswered(self, reservation: Reservation, reason: Reason, *, tries: int = 1) -> Verdict:
+        """Return the verdict for a request that may have been billed upstream, `tries` times, and brought nothing."""
         ask, projection = reservation.wanted.ask, reservation.projection
         estimate = replace(
             settlement.estimated_usage(ask.size, produced_bytes=0),
             output_tokens=projection.output_cap * projection.choices,
         )
         return settlement.unanswered(
-            reservation.terms, reason, estimate, exposure_left_nano_usd=reservation.exposure_left_nano_usd
+            reservation.terms, reason, estimate, exposure_left_nano_usd=reservation.exposure_left_nano_usd, tries=tries
         )
 
     async def _attempts(self, wanted: Wanted, projection: Projection, expires_at: int) -> Reservation | Refused:

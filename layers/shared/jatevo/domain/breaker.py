@@ -27,8 +27,9 @@ class Rules:
     """
     When a breaker opens, and for how long.
 
-    `failures` within `memory_ms` open it. The cooldown doubles each time a probe fails, up to `longest_ms`, which
-    bounds what an upstream's Retry-After may ask for, too. A probe that has not come back for `probe_ms` is given up.
+    `failures` within `memory_ms` open it; with 0 nothing does. The cooldown doubles each time a probe fails, up to
+    `longest_ms`, which bounds what an upstream's Retry-After may ask for, too. A probe that has not come back for
+    `probe_ms` is given up.
     """
 
     failures: int = 3

@@ -7,7 +7,7 @@ can be overridden, and no secret is taken or repeated.
 
 import re
 
-from jatevo.domain.catalogue import COST_FIELDS, CountedBy, Modality, Pool, WhenClientLeaves
+from jatevo.domain.catalogue import CHAT_FIELDS, COST_FIELDS, CountedBy, Modality, Pool, WhenClientLeaves
 from jatevo.domain.documents import FIELD, ID, ID_MEANING, Table
 
 MAX_FIELDS = 100
@@ -102,6 +102,8 @@ def _renamed(table: Table) -> dict[str, str]:
     renamed = table.mapping("rename_fields", FIELD, FIELD, "the name of a field", MAX_FIELDS)
     for name in sorted({*renamed, *renamed.values()} & (COST_FIELDS | {"messages"})):
         table.problem("rename_fields", f"{name} is the gateway's to set; the cap's name is cap_field")
+    for name in sorted({*renamed.values()} & CHAT_FIELDS):
+        table.problem("rename_fields", f"{name} is a field that clients may send themselves")
     if len({*renamed.values()}) < len(renamed):
         table.problem("rename_fields", "two fields would go by one name")
     return renamed

@@ -57,16 +57,21 @@ class Projection:
 
 def text_tokens(model: Model, ask: Ask) -> int:
     """Return the most tokens the text of a request can come to, clamped to the context window."""
+    return min(measured_tokens(model, ask), model.context_window)
+
+
+def measured_tokens(model: Model, ask: Ask) -> int:
+    """Return the most tokens the text and files of a request can come to, by any context window."""
     estimate, size = model.estimate, ask.size
     files = size.files * estimate.file_tokens
     if ask.exact_input_tokens is not None:
-        return min(ask.exact_input_tokens + files, model.context_window)
+        return ask.exact_input_tokens + files
     text = size.ascii_bytes * estimate.ascii_permille + size.other_bytes * estimate.other_permille
     tools = size.tool_ascii_bytes * estimate.ascii_permille + size.tool_other_bytes * estimate.other_permille
     measured = text * PERMILLE + tools * estimate.tools_permille
     tokens = -(-measured * ask.estimate_permille // PERMILLE**3)
     overhead = estimate.per_request + size.messages * estimate.per_message
-    return min(tokens + overhead + files, model.context_window)
+    return tokens + overhead + files
 
 
 def project(model: Model, ask: Ask, margin_bps: int) -> Projection:

@@ -63,6 +63,7 @@ class Scope(StrEnum):
 
     ACCOUNT = "account"
     KEY = "key"
+    LANE = "lane"
 
 
 @dataclass(frozen=True, slots=True)

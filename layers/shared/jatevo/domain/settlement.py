@@ -60,15 +60,18 @@ def released(reason: Reason) -> Verdict:
     return Verdict(Outcome.RELEASED, reason)
 
 
-def unanswered(terms: Terms, reason: Reason, estimate: TokenUsage, *, exposure_left_nano_usd: int) -> Verdict:
+def unanswered(
+    terms: Terms, reason: Reason, estimate: TokenUsage, *, exposure_left_nano_usd: int, tries: int = 1
+) -> Verdict:
     """
-    Return the verdict for a request that may have been billed upstream and brought the client nothing.
+    Return the verdict for a request that may have been billed upstream, `tries` times, and brought the client nothing.
 
     The client is not charged while the account's exposure of the day stays within its cap; beyond it the estimate is
     charged, so that provoking such failures is no way to spend without paying.
     """
-    if terms.reserved_nano_usd <= exposure_left_nano_usd:
-        return Verdict(Outcome.CHARGED, reason, Figures(exposure_nano_usd=terms.reserved_nano_usd))
+    exposure = tries * terms.reserved_nano_usd
+    if exposure <= exposure_left_nano_usd:
+        return Verdict(Outcome.CHARGED, reason, Figures(exposure_nano_usd=exposure))
     return charged_for_usage(terms, reason, estimate, UsageSource.ESTIMATED)
 
 

@@ -8,8 +8,10 @@ are not followed; credentials come from outside and appear in no error text.
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -82,7 +84,7 @@ class HttpUpstream:
             yield UpstreamAnswer(
                 status=response.status_code,
                 content_type=response.headers.get("content-type", ""),
-                retry_after_s=_retry_after(response.headers.get("retry-after")),
+                retry_after_s=self._retry_after_s(response.headers.get("retry-after")),
                 body=_read(response, deadline),
             )
         finally:
@@ -118,10 +120,27 @@ class HttpUpstream:
         return response.json()
 
     def _headers(self, call: UpstreamCall) -> dict[str, str]:
-        headers = {"content-type": "application/json", "accept-encoding": "identity", "x-request-id": call.request_id}
+        headers = {
+            **call.headers,
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "x-request-id": call.request_id,
+        }
         if secret := self._secret_of(call):
             headers["authorization"] = f"Bearer {secret}"
         return headers
+
+    def _retry_after_s(self, value: str | None) -> int | None:
+        """Return how many seconds an upstream asks to wait: a number of them, or a date. None for anything else."""
+        if value is None:
+            return None
+        if value.isascii() and value.isdigit() and len(value) < 6:
+            return int(value)
+        try:
+            at_s = parsedate_to_datetime(value).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return max(0, math.ceil(at_s - self._clock.now_ms() / 1000))
 
     def _secret_of(self, call: UpstreamCall) -> str | None:
         if call.pool.api_key is None:
@@ -152,10 +171,6 @@ def _sorted(error: Exception) -> UpstreamError:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return UpstreamTimeout("no answer in time")
     return UpstreamBroken("the connection broke")
-
-
-def _retry_after(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 6 else None
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -5,9 +5,11 @@ Guarantees: every field is checked or refused by name; what would change cost or
 passed on; all that the model will see is measured. `null` counts as absent, as it does with OpenAI.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jatevo.adapters.wire.chat_quirks import fitted_to, refused_role
 from jatevo.adapters.wire.checks import (
     MOST_OUTPUT_TOKENS,
     MOST_TOOLS,
@@ -27,7 +29,7 @@ from jatevo.adapters.wire.checks import (
     unsupported,
 )
 from jatevo.application.exchange import InferenceRequest
-from jatevo.domain.catalogue import Pool
+from jatevo.domain.catalogue import CountedBy, Pool
 from jatevo.domain.projection import InputSize
 from jatevo.domain.refusals import Code, Refusal, shown
 
@@ -49,7 +51,7 @@ def parse_chat_request(raw: bytes) -> InferenceRequest | Refusal:
 
 def unsupported_chat_field(request: InferenceRequest, pool: Pool) -> Refusal | None:
     """Return the refusal that names a field of the request which a pool does not take, or None."""
-    name = next((shown(name) for name in request.body if not pool.passes(name)), None)
+    name = next((shown(name) for name in request.body if not pool.passes(name)), None) or refused_role(request, pool)
     if name is None:
         return None
     detail = f"The field '{name}' is not supported by the model '{request.model}'."
@@ -58,11 +60,11 @@ def unsupported_chat_field(request: InferenceRequest, pool: Pool) -> Refusal | N
 
 def upstream_chat_body(request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> dict[str, Any]:
     """Return the body for the upstream. Its cap is the one the reservation was made with."""
-    body = {name: value for name, value in request.body.items() if pool.passes(name)}
+    body = fitted_to(request.body, pool)
     # Where only a stream counts every choice, a plain answer is asked for as one and put together again.
     stream = request.stream or (pool.usage_per_choice and request.choices > 1)
     body |= {"model": model, pool.cap_field: output_cap, "stream": stream}
-    if stream:
+    if stream and pool.usage is CountedBy.REPORTED:
         body["stream_options"] = {"include_usage": True}
     return body
 
@@ -81,6 +83,7 @@ def _request(body: dict[str, Any]) -> InferenceRequest:
         output_cap=_output_cap(body),
         stream=stream,
         include_usage=include_usage,
+        conversation=_conversation(messages),
         body={name: value for name, value in body.items() if name not in _SET_BY_GATEWAY and name not in _CAPS},
     )
 
@@ -198,6 +201,16 @@ def _measured(messages: list[dict[str, Any]], body: Mapping[str, Any]) -> InputS
         images=images,
         audio_parts=audio,
     )
+
+
+def _conversation(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a conversation's turns have in common: a hash of its first messages, up to the user's first."""
+    head: list[Mapping[str, Any]] = []
+    for message in messages:
+        head.append(message)
+        if message["role"] == "user":
+            break
+    return hashlib.sha256(compact(head).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _parts(message: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

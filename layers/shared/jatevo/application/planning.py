@@ -1,0 +1,298 @@
+"""
+Planning: from what a client asks for to the routes that may serve it, in order, before anything is reserved.
+
+A name is a model's id, `auto`, or either in a lane: `lane/model`. A bare id goes to the caller's reserved lanes first,
+which rotate, then to the shared one; a lane pins itself. Within a lane, `domain/routing` orders the routes that honour
+the request as it is. Whatever is refused here costs nothing and calls nobody.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from jatevo.application.exchange import Candidate, Formats, InferenceRequest
+from jatevo.application.health import Health
+from jatevo.application.ports import Clock, Randomness
+from jatevo.domain import auto, routing
+from jatevo.domain.accounts import Caller
+from jatevo.domain.catalogue import Catalogue, Modality, Model, Pool, Route
+from jatevo.domain.lanes import SHARED, Lane, split_name
+from jatevo.domain.projection import Ask
+from jatevo.domain.refusals import Code, Refusal, shown
+from jatevo.domain.routing import Choice, Option
+
+_LONGEST_WAIT_S = 60
+_SHORTEST_WAIT_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One lane's way to serve a request. `routes` are to be tried in this order; `choices` say why."""
+
+    lane: Lane
+    model: Model
+    request: InferenceRequest
+    routes: Sequence[Candidate]
+    choices: Sequence[Choice]
+
+    def share(self, pool: Pool) -> str:
+        """Return which part of a pool's concurrency its requests take: the lane's own, or the rest (empty)."""
+        return share_of(self.lane, pool)
+
+
+def share_of(lane: Lane, pool: Pool) -> str:
+    """Return the name of the part of a pool's concurrency that a lane's requests take."""
+    return lane.id if pool.id in lane.guaranteed else ""
+
+
+class Planner:
+    """Plans requests for one gateway process. `only_lane`: the one lane it serves; empty for all."""
+
+    def __init__(self, health: Health, clock: Clock, randomness: Randomness, *, only_lane: str = "") -> None:
+        self._health = health
+        self._clock = clock
+        self._randomness = randomness
+        self._only_lane = only_lane
+
+    def plan(
+        self, catalogue: Catalogue, caller: Caller, request: InferenceRequest, formats: Formats, ask: Ask
+    ) -> Sequence[Plan] | Refusal:
+        """Return the plans of a request, one for each lane that may serve it, best first; or why there is none."""
+        lanes = usable_lanes(catalogue, caller, request.model, only_lane=self._only_lane)
+        if isinstance(lanes, Refusal):
+            return lanes
+        request = replace(request, zdr=request.zdr or caller.account.zdr)
+        key = self._key(caller, request)
+        lanes = _rotated(lanes, key)
+        model = split_name(request.model)[1]
+        if model == auto.AUTO:
+            picked = self._picked(catalogue, caller, lanes, request, formats, ask, key)
+        else:
+            picked = self._named(catalogue, caller, lanes, request, formats, key)
+        if isinstance(picked, Refusal):
+            return picked
+        ready = [plan for plan in picked if plan.routes]
+        return ready or self._none_ready(picked)
+
+    def _named(
+        self,
+        catalogue: Catalogue,
+        caller: Caller,
+        lanes: Sequence[Lane],
+        request: InferenceRequest,
+        formats: Formats,
+        key: str,
+    ) -> list[Plan] | Refusal:
+        """Return the plans for the model that a request names."""
+        model = allowed_model(catalogue, caller, lanes, split_name(request.model)[1], request.model)
+        if isinstance(model, Refusal):
+            return model
+        return self._plans(catalogue, caller, lanes, model, request, formats, key)
+
+    def _picked(
+        self,
+        catalogue: Catalogue,
+        caller: Caller,
+        lanes: Sequence[Lane],
+        request: InferenceRequest,
+        formats: Formats,
+        ask: Ask,
+        key: str,
+    ) -> list[Plan] | Refusal:
+        """Return the plans for the model that `auto` stands for: the first in its order that some route is well for."""
+        served: dict[str, list[Plan]] = {}
+        refusal: Refusal | None = None
+        candidates = [model for model in catalogue.models.values() if model.auto and _may_use(caller, lanes, model.id)]
+        for model in candidates:
+            plans = self._plans(catalogue, caller, lanes, model, request, formats, key)
+            if isinstance(plans, Refusal):
+                refusal = refusal or plans
+            else:
+                served[model.id] = plans
+        fitting = auto.by_preference((catalogue.models[name] for name in served), ask)
+        if fitting:
+            ready = (model for model in fitting if any(plan.routes for plan in served[model.id]))
+            plans = served[next(ready, fitting[0]).id]
+            return [replace(plan, request=_answered_as(plan, request)) for plan in plans]
+        if served:
+            detail = "No model that this API key may use has a context window for this request. Shorten it."
+            return Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param=formats.input_field)
+        return refusal or _unknown(request.model)
+
+    def _plans(
+        self,
+        catalogue: Catalogue,
+        caller: Caller,
+        lanes: Sequence[Lane],
+        model: Model,
+        request: InferenceRequest,
+        formats: Formats,
+        key: str,
+    ) -> list[Plan] | Refusal:
+        """Return a plan for each lane that sells a model and honours the request, or the first refusal."""
+        plans: list[Plan] = []
+        refusal: Refusal | None = None
+        for lane in lanes:
+            if not (catalogue.sells(model, lane) and _names(caller, lane, model.id)):
+                continue
+            honouring = honouring_routes(catalogue, lane, model, request, formats)
+            if isinstance(honouring, Refusal):
+                refusal = refusal or honouring
+            else:
+                plans.append(self._ordered(catalogue, caller, lane, model, request, honouring, key))
+        return plans or refusal or _unknown(request.model)
+
+    def _ordered(
+        self,
+        catalogue: Catalogue,
+        caller: Caller,
+        lane: Lane,
+        model: Model,
+        request: InferenceRequest,
+        honouring: Mapping[Route, Candidate],
+        key: str,
+    ) -> Plan:
+        options = [self._option(catalogue, caller, lane, candidate) for candidate in honouring.values()]
+        choices = routing.ordered(options, key)
+        routes = [honouring[choice.route] for choice in choices if choice.place is not None]
+        return Plan(lane, model, request, routes, choices)
+
+    def _option(self, catalogue: Catalogue, caller: Caller, lane: Lane, candidate: Candidate) -> Option:
+        pool = candidate.pool
+        standing, ready_at_ms = self._health.standing(pool.id, caller.account.id)
+        share = share_of(lane, pool)
+        return Option(
+            candidate.route,
+            standing,
+            in_flight=self._health.under_way(pool.id, share),
+            room=None if share else catalogue.rest(pool),
+            ready_at_ms=ready_at_ms,
+        )
+
+    def _key(self, caller: Caller, request: InferenceRequest) -> str:
+        """Return what a request sticks by: its cache key, else its conversation, else nothing but chance."""
+        named = request.body.get("prompt_cache_key")
+        hint = f"key {named}" if isinstance(named, str) and named else request.conversation
+        return routing.sticky_key(caller.account.id, hint) if hint else f"{self._randomness.bits(64)}"
+
+    def _none_ready(self, plans: Sequence[Plan]) -> Refusal:
+        """Return the refusal of a request that no route can take at this moment."""
+        now_ms = self._clock.now_ms()
+        waits = [wait for plan in plans if (wait := routing.ready_in_ms(plan.choices, now_ms)) is not None]
+        wait_s = -(-min(waits, default=5_000) // 1000)
+        detail = "The model is not available right now. You were not charged; try again."
+        after_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wait_s))
+        return Refusal(Code.UPSTREAM_UNAVAILABLE, detail, retry_after_s=after_s)
+
+
+def usable_lanes(catalogue: Catalogue, caller: Caller, name: str, *, only_lane: str = "") -> list[Lane] | Refusal:
+    """Return the lanes a request for `name` may travel in: the one it pins, or all of its caller's, shared last."""
+    pinned, _ = split_name(name)
+    theirs = [lane for lane_id in sorted(caller.lanes) if (lane := catalogue.lanes.get(lane_id)) is not None]
+    shared = catalogue.lane(SHARED)
+    assert shared is not None, "the shared lane is there without being listed"
+    lanes = [*theirs, shared]
+    if only_lane:
+        lanes = [lane for lane in lanes if lane.id == only_lane]
+        if not lanes:
+            detail = f"This address serves the lane '{only_lane}' only, which this API key may not use."
+            return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
+    if pinned is None or any(lane.id == pinned for lane in lanes):
+        return [lane for lane in lanes if pinned in {None, lane.id}]
+    if catalogue.lane(pinned) is None:
+        return _unknown(name)
+    detail = f"This API key may not use the lane '{pinned}'. GET /v1/models lists what it may use."
+    return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
+
+
+def allowed_model(
+    catalogue: Catalogue, caller: Caller, lanes: Iterable[Lane], model_id: str, name: str
+) -> Model | Refusal:
+    """Return a model that one of the lanes sells and the key may use, or why not. `name` is what was asked for."""
+    model = catalogue.models.get(model_id)
+    selling = [lane for lane in lanes if model is not None and catalogue.sells(model, lane)]
+    if model is None or not selling:
+        return _unknown(name)
+    if not any(_names(caller, lane, model_id) for lane in selling):
+        detail = f"This API key may not use the model '{shown(name)}'. GET /v1/models lists those it may."
+        return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
+    return model
+
+
+def honouring_routes(
+    catalogue: Catalogue, lane: Lane, model: Model, request: InferenceRequest, formats: Formats
+) -> Mapping[Route, Candidate] | Refusal:
+    """Return the routes of a lane that serve a request as it is, or the refusal that names what none can."""
+    unsold = _unsold(model, request)
+    if unsold is not None:
+        return _unserved(model, unsold, formats)
+    pools = ((catalogue.pools[route.pool], route) for route in model.routes)
+    served = {
+        route: Candidate(pool, route, wire)
+        for pool, route in pools
+        if catalogue.serves(pool, lane) and (wire := formats.for_pool(pool)) is not None
+    }
+    if not served:
+        return Refusal(Code.MODEL_NOT_FOUND, f"The model '{model.id}' is not served by this route.", param="model")
+    refusals = {route: _refusal(candidate, model, request, formats) for route, candidate in served.items()}
+    honouring = {route: served[route] for route, refusal in refusals.items() if refusal is None}
+    return honouring or next(filter(None, refusals.values()))
+
+
+def _refusal(candidate: Candidate, model: Model, request: InferenceRequest, formats: Formats) -> Refusal | None:
+    """Return why one route cannot serve a request as it is."""
+    pool = candidate.pool
+    for modality, parts, name in (
+        (Modality.IMAGE, request.size.images, "images"),
+        (Modality.AUDIO, request.size.audio_parts, "audio"),
+    ):
+        if parts and modality not in pool.modalities:
+            return _unserved(model, name, formats)
+    if request.zdr and pool.zdr is None:
+        detail = f"The model '{model.id}' is not served without its input being kept for a while."
+        return Refusal(Code.UNSUPPORTED_PARAMETER, detail, param="x-jatevo-zdr")
+    return candidate.wire.refusal(request, pool)
+
+
+def _unsold(model: Model, request: InferenceRequest) -> str | None:
+    """Return what a request has in it that the model has no price for."""
+    for name, parts, sold in (
+        ("images", request.size.images, model.price.base.image_input is not None),
+        ("audio", request.size.audio_parts, model.price.base.audio_input is not None),
+        ("files", request.size.files, model.estimate.file_tokens > 0),
+    ):
+        if parts and not sold:
+            return name
+    return None
+
+
+def _unserved(model: Model, what: str, formats: Formats) -> Refusal:
+    detail = f"The model '{model.id}' does not take {what} as input."
+    return Refusal(Code.UNSUPPORTED_MODALITY, detail, param=formats.input_field)
+
+
+def _unknown(name: str) -> Refusal:
+    detail = f"The model '{shown(name)}' does not exist. GET /v1/models lists yours."
+    return Refusal(Code.MODEL_NOT_FOUND, detail, param="model")
+
+
+def _may_use(caller: Caller, lanes: Iterable[Lane], model_id: str) -> bool:
+    return any(_names(caller, lane, model_id) for lane in lanes)
+
+
+def _names(caller: Caller, lane: Lane, model_id: str) -> bool:
+    """Return whether a key's allow-list lets it use a model in a lane."""
+    allowed = caller.key.models
+    return allowed is None or model_id in allowed or f"{lane.id}/{model_id}" in allowed
+
+
+def _rotated(lanes: Sequence[Lane], key: str) -> list[Lane]:
+    """Return the reserved lanes in the order that a key gives them, the shared one after them."""
+    routes = {Route(lane.id, ""): lane for lane in lanes if lane.id != SHARED}
+    rotated = [routes[choice.route] for choice in routing.ordered(map(Option, routes), key)]
+    return [*rotated, *(lane for lane in lanes if lane.id == SHARED)]
+
+
+def _answered_as(plan: Plan, request: InferenceRequest) -> InferenceRequest:
+    """Return the request under the name of the model that was picked for it."""
+    pinned, _ = split_name(request.model)
+    return replace(plan.request, model=plan.model.id if pinned is None else f"{pinned}/{plan.model.id}")
