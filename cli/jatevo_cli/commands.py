@@ -174,6 +174,23 @@ def window_show(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, f"{counters}\n\n{reservations}".rstrip())
 
 
+def statement_show(api: Api, options: argparse.Namespace) -> Shown:
+    answer = api.get(path("accounts", options.account, "statement"), day=options.day)
+    header = ("model", "requests", "input", "output", "cost", "margin", "charge", "overrun", "exposure")
+    sums = [*answer["models"].items(), ("total", answer["total"])]
+    rows = (
+        (
+            model,
+            tally["requests"],
+            tally["input_tokens"],
+            tally["output_tokens"],
+            *(tally[f"{name}_usd"] for name in ("cost", "margin", "charge", "overrun", "exposure")),
+        )
+        for model, tally in sums
+    )
+    return Shown(answer, text.table(header, rows, "nothing was used"))
+
+
 def ledger_list(api: Api, options: argparse.Namespace) -> Shown:
     entries: list[Any] = []
     after: str | None = options.after

@@ -64,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
         "--limit", type=values.whole, default=commands.PAGE, help="most entries to list (default 1000)"
     )
     listing.add_argument("--after", metavar="RESERVATION", help="continue after this reservation")
+    statement = _topic(topics, "statement", "what a day came to: cost, margin, charge, exposure")
+    _of_day(_command(statement, "show", commands.statement_show, "show an account's sums of a day, by model"))
     sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
     _operator(_topic(topics, "operator", "who may administer"))

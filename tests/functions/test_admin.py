@@ -439,6 +439,11 @@ async def test_window_and_ledger_agree(admin: httpx.AsyncClient, world: World, u
     assert (entry["outcome"], entry["key_id"], entry["model"]) == ("charged", key["key_id"], "test-model")
     assert (entry["input_tokens"], entry["output_tokens"], entry["usage_source"]) == (10, 20, "reported")
     assert (entry["cost_nano_usd"], entry["margin_nano_usd"]) == (50_000, 5_000)
+    statement = (await admin.get(f"{path}/statement")).json()
+    assert statement["total"] == statement["models"]["test-model"]
+    assert (statement["total"]["requests"], statement["total"]["output_tokens"]) == (3, 60)
+    assert (statement["total"]["cost_usd"], statement["total"]["margin_usd"]) == ("0.00015", "0.000015")
+    assert statement["total"]["charge_usd"] == "0.000165"
     first = (await admin.get(f"{path}/ledger", params={"limit": 2})).json()
     rest = (await admin.get(f"{path}/ledger", params={"limit": 2, "after": first["next"]})).json()
     assert first["entries"] + rest["entries"] == ledger["entries"]

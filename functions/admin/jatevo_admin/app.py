@@ -41,6 +41,7 @@ from jatevo_admin.shapes import (
     ledger_shape,
     operator_shape,
     price_shape,
+    statement_shape,
     told_shape,
     window_shape,
 )
@@ -141,6 +142,10 @@ def _books(administration: Administration) -> APIRouter:
     @router.get("/accounts/{account_id}/ledger")
     async def ledger(account_id: str, day: Day = None, after: After = None, limit: Limit = 1000) -> Json:
         return ledger_shape(await books.entries(account_id, day, after=after, limit=limit))
+
+    @router.get("/accounts/{account_id}/statement")
+    async def statement(account_id: str, day: Day = None) -> Json:
+        return statement_shape(await books.statement(account_id, day))
 
     @router.post("/sweep")
     async def sweep(body: SweepBody | None = None) -> Json:

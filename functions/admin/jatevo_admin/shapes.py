@@ -6,6 +6,7 @@ What the admin API gives: JSON shapes that scripts may rely on. Fields may be ad
 
 from typing import Any
 
+from jatevo.application.administration.books import Statement
 from jatevo.application.administration.catalogues import Applied
 from jatevo.application.administration.prices import PriceView
 from jatevo.application.prices import Told
@@ -16,6 +17,7 @@ from jatevo.domain.money import format_usd
 from jatevo.domain.oracle import Basis
 from jatevo.domain.price_agreement import Witness
 from jatevo.domain.prices import format_price
+from jatevo.domain.rollups import Tally
 from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits, Window
 
 type Json = dict[str, Any]
@@ -70,6 +72,9 @@ def window_shape(account_id: str, window: Window) -> Json:
         "requests_left": window.requests_left,
         "budget_limit_nano_usd": window.limits.budget_nano_usd,
         "budget_left_nano_usd": window.budget_left_nano_usd,
+        "budget_limit_usd": format_usd(window.limits.budget_nano_usd),
+        "budget_left_usd": format_usd(window.budget_left_nano_usd),
+        "settled_usd": format_usd(window.settled_nano_usd),
         "settled_nano_usd": window.settled_nano_usd,
         "exposed_nano_usd": window.exposed_nano_usd,
         "concurrency_limit": window.limits.concurrency,
@@ -115,6 +120,30 @@ def entry_shape(entry: LedgerEntry) -> Json:
 
 def ledger_shape(page: Page[LedgerEntry]) -> Json:
     return {"entries": [entry_shape(entry) for entry in page.entries], "next": page.next}
+
+
+def statement_shape(statement: Statement) -> Json:
+    """A day's sums; amounts as decimal strings."""
+    models = {model: _tally_shape(tally) for model, tally in sorted(statement.by_model.items())}
+    return {
+        "account_id": statement.account_id,
+        "day": statement.day,
+        "total": _tally_shape(statement.total),
+        "models": models,
+    }
+
+
+def _tally_shape(tally: Tally) -> Json:
+    return {
+        "requests": tally.requests,
+        "input_tokens": tally.input_tokens,
+        "output_tokens": tally.output_tokens,
+        "cost_usd": format_usd(tally.cost_nano_usd),
+        "margin_usd": format_usd(tally.margin_nano_usd),
+        "charge_usd": format_usd(tally.charge_nano_usd),
+        "overrun_usd": format_usd(tally.overrun_nano_usd),
+        "exposure_usd": format_usd(tally.exposure_nano_usd),
+    }
 
 
 def catalogue_shape(record: CatalogueRecord) -> Json:

@@ -47,13 +47,6 @@ const part = (term, text) => h("div", {}, h("dt", {}, term), h("dd", {}, text));
 /** @param {string} text @param {number} columns */
 const nothing = (text, columns) => h("tr", { class: "waiting" }, h("td", { colspan: columns }, text));
 
-/** @param {number} amount nano-dollars, exact up to the largest amount there is */
-const ofNano = (amount) => {
-  const digits = BigInt(amount) < 0n ? (-BigInt(amount)).toString() : BigInt(amount).toString();
-  const padded = digits.padStart(10, "0");
-  return dollars(`${amount < 0 ? "-" : ""}${padded.slice(0, -9)}.${padded.slice(-9)}`);
-};
-
 /* ---------------------------------------------------------------- accounts */
 
 /** @param {any} account */
@@ -84,11 +77,11 @@ async function showAccounts(after = null) {
 /** @param {string} id */
 async function showAccount(id) {
   const path = `accounts/${encodeURIComponent(id)}`;
-  const [account, keys, window, ledger] = await Promise.all([
+  const [account, keys, window, statement] = await Promise.all([
     admin(path),
     admin(`${path}/keys`),
     admin(`${path}/window`),
-    admin(`${path}/ledger?limit=1000`),
+    admin(`${path}/statement`),
   ]);
   shown = account;
   byId("account-title").textContent = `${account.name} · ${account.account_id}`;
@@ -97,8 +90,8 @@ async function showAccount(id) {
     grouped(window.requests_limit - window.requests_left),
     h("small", {}, ` / ${grouped(window.requests_limit)} daily`),
   );
-  byId("account-budget").replaceChildren(ofNano(window.settled_nano_usd), h("small", {}, ` / ${ofNano(window.budget_limit_nano_usd)} daily`));
-  byId("account-books").replaceChildren(...books(window, ledger));
+  byId("account-budget").replaceChildren(dollars(window.settled_usd), h("small", {}, ` / ${dollars(window.budget_limit_usd)} daily`));
+  byId("account-books").replaceChildren(...books(window, statement.total));
   byId("account-keys").replaceChildren(...(keys.keys.length ? keys.keys.map(keyRow) : [nothing("No keys.", 5)]));
   field("limit-requests").value = String(account.requests_per_day);
   field("limit-budget").value = account.budget_usd_per_day;
@@ -107,22 +100,18 @@ async function showAccount(id) {
 }
 
 /**
- * What today brought and what it risked, from the window and the ledger.
+ * What today brought and what it risked.
  * @param {any} window
- * @param {any} ledger
+ * @param {any} total the statement's
  */
-function books(window, ledger) {
-  const total = (/** @type {string} */ name) => ledger.entries.reduce((/** @type {number} */ sum, /** @type {any} */ entry) => sum + entry[name], 0);
-  const more = ledger.next === null ? "" : " (first 1,000)";
-  return [
-    part("Settled", ofNano(window.settled_nano_usd)),
-    part("Under way", grouped(Object.keys(window.open).length)),
-    part(`Cost${more}`, ofNano(total("cost_nano_usd"))),
-    part(`Margin${more}`, ofNano(total("margin_nano_usd"))),
-    part(`Overruns${more}`, ofNano(total("overrun_nano_usd"))),
-    part("Exposure", ofNano(window.exposed_nano_usd)),
-  ];
-}
+const books = (window, total) => [
+  part("Under way", grouped(Object.keys(window.open).length)),
+  part("Charged", dollars(total.charge_usd)),
+  part("Cost", dollars(total.cost_usd)),
+  part("Margin", dollars(total.margin_usd)),
+  part("Overruns", dollars(total.overrun_usd)),
+  part("Exposure", dollars(total.exposure_usd)),
+];
 
 /** @param {any} key */
 function keyRow(key) {

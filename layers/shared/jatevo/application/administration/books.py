@@ -2,6 +2,9 @@
 The books as operators read them: windows and ledger entries. Nothing here writes.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from jatevo.application.administration import bounds
 from jatevo.application.administration.problems import NotThere
 from jatevo.application.ports import Clock, Ledger, WindowStore
@@ -9,7 +12,23 @@ from jatevo.application.registry import Page, Registry
 from jatevo.domain.accounts import Account, account_window
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.ledger import LedgerEntry
+from jatevo.domain.rollups import Tally, tally_of
 from jatevo.domain.windows import Window, opened
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an account's day came to, by model."""
+
+    account_id: str
+    day: str
+    by_model: Mapping[str, Tally]
+
+    @property
+    def total(self) -> Tally:
+        return sum(self.by_model.values(), start=Tally())
 
 
 class Books:
@@ -47,6 +66,20 @@ class Books:
         day = utc_day(self._clock.now_ms() // 1000) if day is None else bounds.day(day)
         entries = await self._ledger.entries(account.id, day, after=after, limit=limit)
         return Page(entries, entries[-1].reservation_id if len(entries) == limit else None)
+
+    async def statement(self, account_id: str, day: str | None = None) -> Statement:
+        """Return the sums of an account's day by model, from every entry of its ledger. Raises as `window` does."""
+        account = await self._account(account_id)
+        day = utc_day(self._clock.now_ms() // 1000) if day is None else bounds.day(day)
+        by_model: dict[str, Tally] = {}
+        after: str | None = None
+        while True:
+            page = await self._ledger.entries(account.id, day, after=after, limit=_PAGE)
+            for entry in page:
+                by_model[entry.model] = by_model.get(entry.model, Tally()) + tally_of(entry)
+            if len(page) < _PAGE:
+                return Statement(account.id, day, by_model)
+            after = page[-1].reservation_id
 
     async def _account(self, account_id: str) -> Account:
         account = await self._registry.account(account_id)
