@@ -18,7 +18,12 @@ from jatevo_inference.handler import create_app as inference_app
 from jatevo_local.ports import LOOPBACK
 from jatevo_site.handler import create_app as site_app
 
-STREAMED = ("/v1/chat/completions",)
+STREAMED = (
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/responses/input_tokens",
+    "/backend-api/codex/responses",
+)
 _CONNECTIONS_END_S = 10
 
 
@@ -31,6 +36,7 @@ class Routes:
             ("/admin/v1", admin_app(gateway)),
             ("/v1", account_app(gateway)),
             ("/account/v1", account_app(gateway)),
+            ("/backend-api/codex/models", account_app(gateway)),
         )
         self._site: ASGIApp = site_app(gateway)
 

@@ -12,6 +12,8 @@ from typing import Any
 from jatevo.application.ports import OutcomeUnknown
 
 _CONNECT_S, _READ_S = 1.0, 10.0
+_NOT_THERE = frozenset({"NoSuchKey", "AccessDenied"})
+"""S3 denies what is not there to those who may not list the bucket, as nobody here may."""
 
 
 class S3Objects:
@@ -29,11 +31,15 @@ class S3Objects:
     async def get(self, name: str) -> bytes | None:
         """Return an object, or None when there is none. Raises StoreError."""
 
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - only where something is that large
+
         def read() -> bytes | None:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=name)
-            except self._client.exceptions.NoSuchKey:
-                return None
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") in _NOT_THERE:
+                    return None
+                raise
             body: bytes = answer["Body"].read()
             return body
 
