@@ -8,7 +8,7 @@ import pytest
 from jatevo.bootstrap import Gateway, Settings
 from jatevo_local import built
 from jatevo_local.built import BuiltRoute
-from jatevo_local.gateway import Routes
+from jatevo_local.gateway import STREAMED, Routes
 
 MOCK = "mock"
 ORIGIN = {"Fn::Sub": "'${CorsOrigin}'"}
@@ -24,7 +24,16 @@ PATHS = (
     "/v1/usage",
     "/v1/chat/completions",
     "/v1/chat/completions/x",
+    "/v1/responses",
+    "/v1/responses/input_tokens",
+    "/v1/responses/compact",
+    "/v1/responses/resp_x",
+    "/v1/responses/resp_x/input_items",
+    "/v1/conversations",
     "/v1/nothing",
+    "/backend-api/codex/responses",
+    "/backend-api/codex/models",
+    "/backend-api/codex/x",
     "/v1x",
     "/account/v1",
     "/account/v1/keys",
@@ -65,7 +74,10 @@ def test_the_streamed_route_really_streams(body: dict[str, Any], routes: list[Bu
     assert integration["responseTransferMode"] == "STREAM"
     assert integration["uri"]["Fn::Sub"].endswith("/response-streaming-invocations")
     assert integration["timeoutInMillis"] == 900_000
-    assert [route.resource for route in routes if route.streamed] == ["/v1/chat/completions"]
+
+
+def test_the_streamed_routes_are_those_that_the_local_stack_streams(routes: list[BuiltRoute]) -> None:
+    assert {route.resource for route in routes if route.streamed} == set(STREAMED)
 
 
 @pytest.mark.parametrize("path", PATHS)

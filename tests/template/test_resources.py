@@ -121,3 +121,31 @@ def test_the_sweeper_runs_every_minute_and_what_fails_is_kept(resources: dict[st
     assert schedule["Target"]["DeadLetterConfig"]["Arn"] == letters
     invoked = resources["ReservationSweeperFunctionEventInvokeConfig"]["Properties"]
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == letters
+
+
+def test_the_bucket_of_responses_is_private_encrypted_and_ends_what_is_in_it(resources: dict[str, Any]) -> None:
+    bucket = resources["ResponsesBucket"]
+    assert (bucket["Condition"], bucket["DeletionPolicy"]) == ("HasResponsesBucket", "RetainExceptOnCreate")
+    properties = bucket["Properties"]
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    [encrypted] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encrypted["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    [rule] = properties["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 30)
+    assert "VersioningConfiguration" not in properties, "what is deleted is to be gone"
+    [secure] = resources["ResponsesBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (secure["Effect"], secure["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
+
+
+def test_only_those_who_keep_or_show_responses_reach_their_bucket(resources: dict[str, Any]) -> None:
+    reached = {}
+    for policy in of_type(resources, "AWS::IAM::Policy").values():
+        assert policy["Condition"] == "HasResponsesBucket"
+        [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == {"Fn::Sub": "${ResponsesBucket.Arn}/*"}
+        [role] = policy["Properties"]["Roles"]
+        reached[role["Ref"]] = statement["Action"]
+    assert reached == {
+        "InferenceRole": ["s3:GetObject", "s3:PutObject"],
+        "AccountRole": ["s3:DeleteObject", "s3:GetObject"],
+    }

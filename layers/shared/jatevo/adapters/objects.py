@@ -30,7 +30,6 @@ class S3Objects:
 
     async def get(self, name: str) -> bytes | None:
         """Return an object, or None when there is none. Raises StoreError."""
-
         from botocore.exceptions import ClientError  # noqa: PLC0415 - only where something is that large
 
         def read() -> bytes | None:
