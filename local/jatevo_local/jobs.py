@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jatevo_holdings.refresh import lambda_handler as refresh
+from jatevo_holdings.snapshot import lambda_handler as snapshot
 from jatevo_price_oracle.handler import lambda_handler as decide_price
 from jatevo_sweeper.handler import lambda_handler as sweep
 
@@ -26,7 +28,12 @@ class Job:
     handler: Callable[[dict[str, Any], object], object]
 
 
-JOBS = (Job("reservation_sweeper", 60, sweep), Job("price_oracle", 30, decide_price))
+JOBS = (
+    Job("reservation_sweeper", 60, sweep),
+    Job("price_oracle", 30, decide_price),
+    Job("holdings_snapshot", 60, snapshot),
+    Job("holdings_refresh", 900, refresh),
+)
 
 
 def repeat(job: Job) -> None:

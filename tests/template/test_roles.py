@@ -10,6 +10,8 @@ OWN_ROLE = {
     "SiteFunction": "SiteRole",
     "ReservationSweeperFunction": "ReservationSweeperRole",
     "PriceOracleFunction": "PriceOracleRole",
+    "HoldingsSnapshotFunction": "HoldingsSnapshotRole",
+    "HoldingsRefreshFunction": "HoldingsRefreshRole",
 }
 MANAGED = {"ApiLogRole": ["AmazonAPIGatewayPushToCloudWatchLogs"]}
 """The only managed policy: AWS names no narrower one for API Gateway's log role."""
@@ -29,10 +31,8 @@ def test_no_action_and_no_resource_is_a_wildcard(resources: dict[str, Any]) -> N
         for resource in found:
             text = resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
             assert not text.endswith(":*"), (name, text)
-            assert "*" not in text or text.endswith(("/${AWS::StackName}/pools/*", "/${AWS::StackName}/prices/*")), (
-                name,
-                text,
-            )
+            own = tuple(f"/${{AWS::StackName}}/{folder}/*" for folder in ("pools", "prices", "chains"))
+            assert "*" not in text or text.endswith(own), (name, text)
 
 
 def test_only_the_listed_managed_policies_are_attached(resources: dict[str, Any]) -> None:

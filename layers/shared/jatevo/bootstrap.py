@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
@@ -23,14 +24,17 @@ from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
 from jatevo.application.health import Health
+from jatevo.application.holdings import BalanceReader, ChainUnavailable
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
 from jatevo.domain.breaker import Rules
 from jatevo.domain.entitlement import EntitlementPolicy
+from jatevo.domain.holdings import Token, token_from_text
 from jatevo.domain.money import MoneyError, parse_usd
 from jatevo.domain.price_rules import PriceRules, rules_from_text
 from jatevo.domain.sign_in import ChainIds, Site, site_at
+from jatevo.domain.wallets import Namespace
 
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
@@ -38,14 +42,19 @@ if TYPE_CHECKING:
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.histories import Histories
+    from jatevo.application.holdings import Readers
+    from jatevo.application.holdings_refresh import HoldingsRefresh
     from jatevo.application.inference import Inference
     from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.self_service import SelfService
     from jatevo.application.showcase import Showcase
+    from jatevo.application.snapshots import Snapshots
     from jatevo.application.usage import UsageReports
 
 
+JTVO = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/token:9VY2rDbtsBmTsBxoRF8hWSEUKGqnoQoe9V6W3JnjNgfm"
+"""The real token, by its mint: others use its name."""
 _SNAPSHOTS_KEPT_S = 14 * 86_400
 """Far longer than a snapshot counts, so that an operator can look into what a budget came from."""
 
@@ -92,6 +101,16 @@ class Settings:
     """The EVM chain whose wallets sign in, and on which contract wallets are asked."""
     evm_rpc_urls: str = ""
     """Nodes of that chain, comma separated, in the order in which they are tried; or `ssm:` and where they are kept."""
+    evm_token: str = ""
+    """The ERC-20 token whose holders have budgets, `eip155:8453/erc20:0x…`; empty for none."""
+    evm_confirmations: int = 12
+    """Blocks above the one that balances are read of."""
+    solana_token: str = JTVO
+    """The mint whose holders have budgets, on the cluster whose genesis hash begins so; empty for none."""
+    solana_rpc_urls: str = ""
+    """Nodes of that cluster, as for EVM chains. Empty: its holders have none."""
+    chain_lag_s: int = 300
+    """A node whose latest moment is further away than this is not believed; 0: any age will do."""
     solana_cluster: str = "mainnet"
     """What a text for Solana wallets names as its chain."""
     cors_origin: str = ""
@@ -196,6 +215,14 @@ def _usd(name: str, text: str) -> int:
         raise SettingsError(f"JATEVO_{name}: {error}") from error
 
 
+def _token(name: str, text: str, namespace: Namespace) -> Token | None:
+    token = token_from_text(text) if text else None
+    if text and (token is None or token.namespace is not namespace):
+        form = "eip155:8453/erc20:0x…" if namespace is Namespace.EIP155 else "solana/token:9VY2…"
+        raise SettingsError(f"JATEVO_{name} must be a token such as {form}, not {text[:128]!r}")
+    return token
+
+
 def _first_operator(token: str) -> "FirstOperator | None":
     from jatevo.application.administration.operators import FirstOperator
 
@@ -285,14 +312,14 @@ class Gateway:
         chains = ChainIds(settings.evm_chain_id, settings.solana_cluster)
         proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
         keys = Keys(registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget)
-        usage = self.usage()
+        usage, holdings = self.usage(), self.holdings_refresh()
         return SelfService(
             site=self.site,
             attempts=attempts,
             proofs=proofs,
-            sign_in=SignIn(proofs, wallets, sessions, clock, randomness),
+            sign_in=SignIn(proofs, wallets, sessions, clock, randomness, holdings=holdings),
             sessions=sessions,
-            wallets=LinkedWallets(proofs, wallets, sessions, clock),
+            wallets=LinkedWallets(proofs, wallets, sessions, clock, holdings=holdings),
             keys=OwnKeys(keys, registry, self.directory, usage, self.ledger, clock),
             books=OwnBooks(registry, usage, self.ledger, clock),
         )
@@ -434,6 +461,58 @@ class Gateway:
             self.clock,
             self.settings.entitlement_policy,
         )
+
+    def holdings_refresh(self) -> "HoldingsRefresh":
+        """Return what looks at wallets again. It reads chains."""
+        from jatevo.adapters.dynamodb.claims import DynamoClaims
+        from jatevo.adapters.dynamodb.entitled import DynamoEntitled
+        from jatevo.application.holdings_refresh import HoldingsRefresh
+
+        return HoldingsRefresh(
+            self._readers(),
+            DynamoClaims(self.dynamodb, self.names),
+            self.holdings_store(),
+            DynamoEntitled(self.dynamodb, self.names),
+            self.entitlements(),
+            self.clock,
+        )
+
+    def snapshots(self) -> "Snapshots":
+        """Return what takes snapshots. It reads chains."""
+        from jatevo.adapters.dynamodb.claims import DynamoClaims
+        from jatevo.application.snapshots import Snapshots
+
+        claims = DynamoClaims(self.dynamodb, self.names)
+        return Snapshots(self._readers(), self.holdings_store(), claims, self.clock, self.randomness)
+
+    def _readers(self) -> "Readers":
+        """Return what reads each configured token that has nodes. Raises SettingsError."""
+        from jatevo.adapters.chains.evm import EvmReader
+        from jatevo.adapters.chains.solana import SolanaReader
+
+        settings, found = self.settings, dict[Namespace, BalanceReader]()
+        evm = _token("EVM_TOKEN", settings.evm_token, Namespace.EIP155)
+        solana = _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
+        if evm is not None and settings.evm_rpc_urls:
+            found[Namespace.EIP155] = EvmReader(
+                evm,
+                partial(self._nodes, "EVM_RPC_URLS", settings.evm_rpc_urls),
+                self.clock,
+                confirmations=settings.evm_confirmations,
+                lag_s=settings.chain_lag_s,
+            )
+        if solana is not None and settings.solana_rpc_urls:
+            nodes = partial(self._nodes, "SOLANA_RPC_URLS", settings.solana_rpc_urls)
+            found[Namespace.SOLANA] = SolanaReader(solana, nodes, self.clock, lag_s=settings.chain_lag_s)
+        return found
+
+    def _nodes(self, name: str, urls: str) -> tuple[str, ...]:
+        """Return addresses, comma separated or behind a reference. Raises ChainUnavailable."""
+        try:
+            found = self._referred(name, urls) if _is_reference(urls) else urls
+        except SettingsError as error:
+            raise ChainUnavailable(str(error)) from None
+        return tuple(url for url in (part.strip() for part in found.split(",")) if url)
 
     def holdings_store(self) -> "DynamoHoldings":
         """Return where snapshots are kept."""

@@ -65,6 +65,8 @@ class HoldingsRefresh:
     async def linked(self, account_id: str, wallet: Wallet) -> None:
         """Count a wallet that was just linked, so that its owner sees a budget at once. Raises StoreError."""
         day = self._today()
+        # First by what is stored, so that a chain that answers late, or never, takes nothing from what is known.
+        await self._entitlements.renew(account_id, day, afresh=True, also=(wallet,))
         await self._look([wallet], day)
         await self._entitlements.renew(account_id, day, afresh=True, also=(wallet,))
 

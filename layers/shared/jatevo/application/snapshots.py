@@ -32,9 +32,9 @@ class SnapshotFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """What a run did. `waiting`: the moment has not come. `holders` by token."""
+    """What a run did. No id: no token is configured. `waiting`: the moment has not come. `holders` by token."""
 
-    snapshot_id: str
+    snapshot_id: str | None
     waiting: bool = False
     holders: Mapping[str, int] | None = None
 
@@ -56,6 +56,8 @@ class Snapshots:
         Take the snapshot of the nearest midnight when its moment has come, unless it is complete: so a run after
         midnight makes up for what failed before. Raises SnapshotFailed, StoreError.
         """
+        if not self._readers:
+            return SnapshotReport(None)
         now = self._clock.now_ms() // 1000
         planned = await self._planned(now)
         name = iso_instant(planned)

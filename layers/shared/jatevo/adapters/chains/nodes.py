@@ -5,6 +5,7 @@ What makes an answer unusable is `NodeFailed`; its text, and so the text of `Cha
 place in the settings and never by their address, which may hold a key.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -28,7 +29,7 @@ class Nodes[N]:
 
     async def first[T](self, ask: Callable[[N], Awaitable[T]]) -> T:
         """Return what the first node answers that gives a usable answer. Raises ChainUnavailable."""
-        addresses = self._addresses()
+        addresses = await asyncio.to_thread(self._addresses)  # they may be secrets that are fetched
         failures = []
         for turn in range(len(addresses)):
             place = (self._preferred + turn) % len(addresses)
