@@ -26,7 +26,7 @@ smoke: setup ## try a gateway as a client does: URL=https://… KEY=sk-clb-…
 	@JATEVO_KEY="$(KEY)" $(BIN)/python -m jatevo_cli.smoke "$(URL)"
 
 services: setup ## what `sam local start-api` needs around it: engine, model, .local/sam-env.json
-	@exec $(BIN)/python -m jatevo_local.services --data $(DATA)
+	@exec $(BIN)/python -m jatevo_local.services --data $(DATA) $(if $(HOST),--host $(HOST))
 
 bench: setup ## what a request costs this gateway, against the bare upstream
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py

@@ -2,7 +2,7 @@
 What stands around the functions when `sam local` runs them in containers: engine, model, tables, catalogue, demo key.
 
 `make services` runs it. It writes `DATA/sam-env.json`, which `sam local start-api --env-vars` takes. Everything listens
-on loopback, so containers need the host's network: `--docker-network host`.
+on loopback; engine and model also where containers find this machine (`jatevo_local.containers`).
 """
 
 import argparse
@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from jatevo_local import stack
+from jatevo_local.containers import open_to_containers, usual_host
 from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
 from jatevo_local.engine import AWS_ENVIRONMENT, start_engine
 from jatevo_local.errors import StackError
@@ -21,25 +22,28 @@ from jatevo_local.ports import LOOPBACK, answers, free_port
 from jatevo_local.processes import Children, Program
 from jatevo_local.tables import PREFIX, create_missing_tables
 
-_START = "scripts/sam local start-api --docker-network host --env-vars"
+_START = "scripts/sam local start-api --env-vars"
 
 
-def start(data: Path, children: Children) -> str:
-    """Start everything, write the file, and return the demo key."""
-    engine = start_engine(children, free_port(), data / "dynamodb.db")
+def start(data: Path, children: Children, host: str) -> str:
+    """Start everything, write the file for containers that find this machine at `host`, and return the demo key."""
+    engine_port, model_port = free_port(), free_port()
+    engine = start_engine(children, engine_port, data / "dynamodb.db")
     create_missing_tables(engine.endpoint_url)
     # Without a key: `sam local` passes on only what the template names, and a model's key is not among that.
-    model = start_model(children, free_port())
+    start_model(children, model_port)
+    open_to_containers(host, [engine_port, model_port])
     token = stack.kept_secret(data / "admin-token")
     settings = {
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
         "JATEVO_OPERATOR_TOKEN": token,
     }
-    write_private(data / "sam-env.json", json.dumps({"Parameters": settings}, indent=2) + "\n")
+    in_containers = settings | {"JATEVO_DYNAMODB_ENDPOINT": f"http://{host}:{engine_port}"}
+    write_private(data / "sam-env.json", json.dumps({"Parameters": in_containers}, indent=2) + "\n")
     places = {
-        "JATEVO_LOCAL_MODEL_URL": model.base_url,
-        "JATEVO_LOCAL_MODEL_TOKENIZER_URL": model.base_url.removesuffix("/v1"),
+        "JATEVO_LOCAL_MODEL_URL": f"http://{host}:{model_port}/v1",
+        "JATEVO_LOCAL_MODEL_TOKENIZER_URL": f"http://{host}:{model_port}",
     }
     return _set_up(data, children, token, {**AWS_ENVIRONMENT, **settings, **places})
 
@@ -67,12 +71,18 @@ def _set_up(data: Path, children: Children, token: str, environment: dict[str, s
 def main() -> int:
     parser = argparse.ArgumentParser(prog="jatevo_local.services", description="Run what `sam local` needs around it.")
     parser.add_argument("--data", type=Path, default=Path(".local"))
-    data: Path = parser.parse_args().data
+    parser.add_argument(
+        "--host",
+        default=usual_host(),
+        help="where containers find this machine: an address or a name (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    data: Path = options.data
     data.mkdir(parents=True, exist_ok=True)
     stack.stop_on_signals()
     try:
         with exclusive(data), Children(data / "logs") as children:
-            key = start(data, children)
+            key = start(data, children, options.host)
             print(f"\nready; demo key {key}\n\n  {_START} {data}/sam-env.json", flush=True)
             threading.Event().wait()
     except stack.Stopped:
