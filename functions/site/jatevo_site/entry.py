@@ -6,8 +6,8 @@ environment starts. Only Lambda imports it; everything else takes `handler.creat
 from mangum import Mangum
 
 from jatevo.adapters.http.cors import Cors
-from jatevo.bootstrap import Gateway, settings_from
+from jatevo.bootstrap import Process, settings_from
 from jatevo_site.handler import create_app
 
 _settings = settings_from()
-lambda_handler = Mangum(Cors(create_app(Gateway(_settings)), _settings.cors_origin), lifespan="off")
+lambda_handler = Mangum(Cors(create_app(Process(_settings)), _settings.cors_origin), lifespan="off")

@@ -1,8 +1,8 @@
 """
 From the environment to wired objects: the only reader of `os.environ`, and the only place that knows every class.
 
-Settings are checked when they are read: a wrong one is one clear line, `SettingsError`. Each `build_…` imports only
-what its function needs, so that no function pays for another's imports.
+Settings are checked when they are read: a wrong one is one clear line, `SettingsError`. Each method of `Gateway` imports
+only what its function needs, so that no function pays for another's imports; this module itself imports nothing of AWS.
 """
 
 import asyncio
@@ -12,13 +12,6 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
-from jatevo.adapters.dynamodb.directory import DynamoDirectory
-from jatevo.adapters.dynamodb.health import DynamoHealth
-from jatevo.adapters.dynamodb.ledger import DynamoLedger
-from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo.adapters.dynamodb.windows import DynamoWindows
-from jatevo.adapters.secrets import Secrets, SecretUnavailable
 from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
@@ -232,16 +225,30 @@ def _first_operator(token: str) -> "FirstOperator | None":
         raise SettingsError(f"JATEVO_OPERATOR_TOKEN: {error}") from error
 
 
-class Gateway:
+class Process:
+    """What a function that calls nobody needs."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.randomness = SystemRandomness()
+
+
+class Gateway(Process):
     """The objects that functions share, made once per process."""
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str] | None = None, *, clock: Clock | None = None
     ) -> None:
-        self.settings = settings
+        from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
+        from jatevo.adapters.dynamodb.directory import DynamoDirectory
+        from jatevo.adapters.dynamodb.ledger import DynamoLedger
+        from jatevo.adapters.dynamodb.schema import TableNames
+        from jatevo.adapters.dynamodb.windows import DynamoWindows
+        from jatevo.adapters.secrets import Secrets
+
+        super().__init__(settings, clock=clock)
         self.environment = os.environ if environment is None else environment
-        self.clock = clock or SystemClock()
-        self.randomness = SystemRandomness()
         self.names = TableNames.with_prefix(settings.table_prefix)
         self.options = ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
         self.dynamodb = DynamoClient(self.options)
@@ -343,6 +350,8 @@ class Gateway:
             raise SettingsError(f"JATEVO_{name}: {error}") from None
 
     def _operator_token(self) -> str:
+        from jatevo.adapters.secrets import SecretUnavailable
+
         token = self.settings.operator_token
         return self._referred("OPERATOR_TOKEN", token) if _is_reference(token) else token
 
