@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from jatevo_testing.world import World
 
+from jatevo.adapters.dynamodb import client
 from jatevo.bootstrap import Gateway, Settings, SettingsError
 from jatevo_inference.app import InferenceApp
 from jatevo_inference.handler import create_app
@@ -52,3 +53,28 @@ def test_a_buffered_function_says_the_same(dynoxide: str) -> None:
     ):
         gateway.check_tables()
     gateway.close()
+
+
+def test_the_sweeper_says_the_same_of_the_table_it_may_read(dynoxide: str) -> None:
+    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
+    with pytest.raises(
+        SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
+    ):
+        gateway.check_windows()
+    gateway.close()
+
+
+def test_missing_credentials_are_told_apart_from_an_unreachable_store(
+    dynoxide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    client._session.cache_clear()
+    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide))
+    with pytest.raises(SettingsError, match=r"^the tables cannot be read: there are no AWS credentials for DynamoDB$"):
+        gateway.check_tables()
+    gateway.close()
+    client._session.cache_clear()

@@ -31,10 +31,10 @@ def gateway(dynoxide: str, tables: TableNames, monkeypatch: pytest.MonkeyPatch) 
     client = plain_client(dynoxide)
     put_account(client, tables, ACCOUNT)
     client.close()
-    handler._gateway.cache_clear()
-    yield handler._gateway()
-    handler._gateway().close()
-    handler._gateway.cache_clear()
+    handler.gateway.cache_clear()
+    yield handler.gateway()
+    handler.gateway().close()
+    handler.gateway.cache_clear()
 
 
 def abandon(gateway: Gateway, *, expires_in_s: int) -> WindowKey:

@@ -142,6 +142,7 @@ async def test_the_chat_route_takes_post_only(lasting_world: World, method: str)
 
     error = refused(answer, 405, "method_not_allowed")
     assert "POST" in error["message"]
+    assert answer.headers["allow"] == "POST"
 
 
 async def test_an_upgrade_is_426_from_a_real_server(lasting_world: World) -> None:
@@ -156,6 +157,8 @@ async def test_an_upgrade_is_426_from_a_real_server(lasting_world: World) -> Non
 
     error = refused(answer, 426, "upgrade_unsupported")
     assert "POST" in error["message"]
+    assert answer.headers["upgrade"] == "HTTP/1.1"
+    assert "upgrade" in answer.headers["connection"]
 
 
 async def test_a_key_stays_refused_after_many_tries_and_a_good_one_beside_it_works(lasting_world: World) -> None:

@@ -1,12 +1,15 @@
 """What clients get from the built functions behind a gateway as unkind as AWS's: the same as from `make run`."""
 
 import asyncio
+import gzip
+import json
 import time
 from typing import Any
 
 import httpx
 import openai
 import pytest
+import zstandard
 from jatevo_testing.cloud import Cloud
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
 
@@ -112,6 +115,21 @@ async def test_the_pools_key_comes_from_its_store_and_goes_to_the_upstream_only(
         await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=5)
     assert [asked.headers["authorization"] for asked in cloud.upstream.asked] == ["bearer secret-pool-key"]
     assert "secret-pool-key" not in cloud.log()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+async def test_a_packed_body_arrives_whole_when_its_type_is_binary_and_else_says_how_to_send_it(
+    cloud: Cloud, key: str, encoding: str
+) -> None:
+    body = json.dumps({"model": "test-model", "messages": HELLO, "max_tokens": 5}).encode()
+    packed = gzip.compress(body) if encoding == "gzip" else zstandard.ZstdCompressor().compress(body)
+    headers = {"authorization": f"Bearer {key}", "content-encoding": encoding}
+    for kind, status in (("application/octet-stream", 200), ("application/json", 400)):
+        answer = await cloud.client.post(
+            "/v1/chat/completions", content=packed, headers=headers | {"content-type": kind}
+        )
+        assert answer.status_code == status, answer.text
+    assert "Content-Type: application/octet-stream" in answer.json()["error"]["message"]
 
 
 async def test_a_body_beyond_an_events_size_is_refused(cloud: Cloud, key: str) -> None:

@@ -25,6 +25,7 @@ from jatevo.adapters.http.asgi import (
     start,
     until_disconnect,
 )
+from jatevo.adapters.http.encodings import ACCEPTED, BadEncoding, UnknownEncoding, decoded, encoding_of
 from jatevo.adapters.wire.chat_answer import ChatFormat
 from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
@@ -32,7 +33,6 @@ from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, s
 from jatevo.adapters.wire.responses_format import ResponsesFormat
 from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
-from jatevo.application.channel import Channel
 from jatevo.application.counters import Counters
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
@@ -58,6 +58,13 @@ _NO_UPGRADE = Refusal(
     Code.UPGRADE_UNSUPPORTED, "This route streams server-sent events over POST; it does not take upgrades."
 )
 _ONLY_POST = Refusal(Code.METHOD_NOT_ALLOWED, "This route takes POST only.")
+_ENCODINGS = Refusal(Code.UNSUPPORTED_ENCODING, f"Content-Encoding may be one of {ACCEPTED}, or left out.")
+_INSTEAD = {
+    Code.UNSUPPORTED_ENCODING: {"accept-encoding": ACCEPTED},
+    Code.METHOD_NOT_ALLOWED: {"allow": "POST"},
+    Code.UPGRADE_UNSUPPORTED: {"upgrade": "HTTP/1.1", "connection": "close, upgrade"},
+}
+"""Headers that HTTP wants with a refusal: what would be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +160,9 @@ class _Request:
         if isinstance(caller, Refusal):
             return caller
         self._caller = caller
-        try:
-            raw = await read_body(self._receive, MAX_BODY_BYTES)
-            self._body_read = True
-        except BodyTooLarge:
-            return _TOO_LARGE
+        raw = await self._body()
+        if isinstance(raw, Refusal):
+            return raw
         asked = await endpoint.asked(caller, raw)
         if isinstance(asked, Refusal):
             return asked
@@ -173,6 +178,20 @@ class _Request:
             await self._send_stream(result)
         return None
 
+    async def _body(self) -> bytes | Refusal:
+        """Return the body, unpacked, or why it is not taken."""
+        try:
+            encoding = encoding_of(header(self._scope, "content-encoding"))
+            raw = await read_body(self._receive, MAX_BODY_BYTES)
+            self._body_read = True
+            return raw if encoding is None else await asyncio.to_thread(decoded, raw, encoding, MAX_BODY_BYTES)
+        except UnknownEncoding:
+            return _ENCODINGS
+        except BadEncoding as error:
+            return Refusal(Code.INVALID_ENCODING, str(error))
+        except BodyTooLarge:
+            return _TOO_LARGE
+
     async def _send_whole(self, done: Completed) -> None:
         back = done.reservation.terms.reserved_nano_usd - done.entry.figures.charge_nano_usd
         standing = standing_of(*done.reservation.windows, given_back_nano_usd=back)
@@ -184,7 +203,7 @@ class _Request:
         self._started = True
         await start(self._send, 200, {**self._headers(standing_of(*streaming.reservation.windows)), **_SSE})
         channel = streaming.channel
-        writing = asyncio.ensure_future(self._write(channel))
+        writing = asyncio.ensure_future(self._write(streaming))
         watching = [
             asyncio.ensure_future(until_disconnect(self._receive)),
             asyncio.ensure_future(channel.abandoned.wait()),
@@ -198,7 +217,10 @@ class _Request:
                 task.cancel()
             await asyncio.gather(writing, *watching, return_exceptions=True)
 
-    async def _write(self, channel: Channel) -> None:
+    async def _write(self, streaming: Streaming) -> None:
+        channel = streaming.channel
+        if streaming.late:
+            await send_patiently(self._send, HEARTBEAT, more=True)
         while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
             await send_patiently(self._send, data or HEARTBEAT, more=True)
         if channel.whole:
@@ -238,7 +260,8 @@ class _Request:
         now_unix_s = self._services.clock.now_ms() // 1000
         error = wire_error(refusal, now_unix_s, self._services.wording)
         self._started = True
-        await respond(self._send, error.status, {**self._headers(standing), **error.headers}, json_bytes(error.body))
+        headers = {**self._headers(standing), **error.headers, **_INSTEAD.get(refusal.code, {})}
+        await respond(self._send, error.status, headers, json_bytes(error.body))
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
         headers = {"x-request-id": f"req_{self._id}"}

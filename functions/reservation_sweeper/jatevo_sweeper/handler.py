@@ -20,12 +20,13 @@ _log = logging.getLogger(__name__)
 
 def lambda_handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
     """Run the sweeper and return its report. An event `{"full": true}` looks at every window: a repair."""
-    report = asdict(asyncio.run(_gateway().sweeper().run(full=event.get("full") is True)))
+    report = asdict(asyncio.run(gateway().sweeper().run(full=event.get("full") is True)))
     level = logging.WARNING if report["failed"] else logging.INFO
     _log.log(level, "sweep %s", json.dumps(report))
     return report
 
 
 @cache
-def _gateway() -> Gateway:
+def gateway() -> Gateway:
+    """Return the gateway of this process."""
     return Gateway(settings_from())

@@ -1,16 +1,16 @@
 """
 From the environment to wired objects: the only reader of `os.environ`, and the only place that knows every class.
 
-Settings are checked when they are read: a wrong one is one clear line, `SettingsError`. Each method of `Gateway` imports
-only what its function needs, so that no function pays for another's imports; this module itself imports nothing of AWS.
+Settings are checked when they are read: a wrong one is one clear line, `SettingsError`. Each method of `Gateway`
+imports only what its function needs, so that no function pays for another's; this module imports nothing of AWS.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
@@ -531,8 +531,16 @@ class Gateway(Process):
 
     def check_tables(self) -> None:
         """Read the catalogue once. Raises SettingsError, one line, when the tables cannot be read."""
+        self._check(self.directory.catalogue())
+
+    def check_windows(self) -> None:
+        """The same with what the sweeper reads, which may not read the catalogue."""
+        self._check(self.windows.due(0, 1))
+
+    @staticmethod
+    def _check(reading: Coroutine[Any, Any, object]) -> None:
         try:
-            asyncio.run(self.directory.catalogue())
+            asyncio.run(reading)
         except StoreError as error:
             raise SettingsError(f"the tables cannot be read: {error}") from None
 

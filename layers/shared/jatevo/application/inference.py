@@ -31,10 +31,11 @@ _STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot account for 
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """An answer on its way through `channel`."""
+    """An answer on its way through `channel`. `late`: nothing came for as long as a stream is left in silence."""
 
     reservation: Reservation
     channel: Channel
+    late: bool
 
 
 class Inference:
@@ -114,9 +115,10 @@ class Inference:
         channel = Channel()
         self._detached(self._guarded(exchange, channel))
         await asyncio.wait({exchange.begun}, timeout=self.heartbeat_s)
-        if not exchange.begun.done():
+        late = not exchange.begun.done()
+        if late:
             exchange.begun.set_result(None)
-        return exchange.begun.result() or Streaming(exchange.reservation, channel)
+        return exchange.begun.result() or Streaming(exchange.reservation, channel, late)
 
     async def _admitted(
         self, caller: Caller, request: InferenceRequest, formats: Formats, keeper: Keeper | None

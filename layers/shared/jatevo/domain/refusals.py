@@ -46,6 +46,8 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UPGRADE_UNSUPPORTED = "upgrade_unsupported"
     REQUEST_TOO_LARGE = "request_too_large"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    INVALID_ENCODING = "invalid_encoding"
     REQUEST_QUOTA_EXHAUSTED = "request_quota_exhausted"
     BUDGET_EXHAUSTED = "budget_exhausted"
     PROJECTED_COST_EXCEEDS_BUDGET = "projected_cost_exceeds_budget"

@@ -36,7 +36,7 @@ _NOT_APPLIED = frozenset(
         "TransactionInProgressException",
     }
 )
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError)
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,8 @@ def _send(method: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer
     except ClientError as error:
         raise _sorted(error) from error
+    except NoCredentialsError as error:
+        raise StoreUnavailable("there are no AWS credentials for DynamoDB") from error
     except _NEVER_SENT as error:
         raise StoreUnavailable("DynamoDB cannot be reached") from error
     except BotoCoreError as error:
