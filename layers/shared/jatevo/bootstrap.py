@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jatevo.adapters.secrets import Secrets, SecretUnavailable
 from jatevo.adapters.system import SystemClock, SystemRandomness
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
@@ -245,7 +246,6 @@ class Gateway(Process):
         from jatevo.adapters.dynamodb.ledger import DynamoLedger
         from jatevo.adapters.dynamodb.schema import TableNames
         from jatevo.adapters.dynamodb.windows import DynamoWindows
-        from jatevo.adapters.secrets import Secrets
 
         super().__init__(settings, clock=clock)
         self.environment = os.environ if environment is None else environment
@@ -350,8 +350,6 @@ class Gateway(Process):
             raise SettingsError(f"JATEVO_{name}: {error}") from None
 
     def _operator_token(self) -> str:
-        from jatevo.adapters.secrets import SecretUnavailable
-
         token = self.settings.operator_token
         return self._referred("OPERATOR_TOKEN", token) if _is_reference(token) else token
 
