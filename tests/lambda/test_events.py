@@ -72,7 +72,7 @@ def test_every_trigger_of_the_template_has_an_event() -> None:
     roots: set[BuiltRoute] = {route for route in built.routes() if route.resource in {"/v1", "/admin/v1"}}
     wanted = {route.resource for route in built.routes()} - {route.resource for route in roots}
     assert wanted - {"/account/v1", "/account/v1/{proxy+}"} == with_event
-    assert set(EVENTS) == set(ANSWERS) | {"sweep", "sweep-full"}
+    assert set(EVENTS) == set(ANSWERS) | {"price-oracle", "sweep", "sweep-full"}
 
 
 @pytest.mark.parametrize(
