@@ -243,6 +243,7 @@ class Gateway(Process):
     ) -> None:
         from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
         from jatevo.adapters.dynamodb.directory import DynamoDirectory
+        from jatevo.adapters.dynamodb.health import DynamoHealth
         from jatevo.adapters.dynamodb.ledger import DynamoLedger
         from jatevo.adapters.dynamodb.schema import TableNames
         from jatevo.adapters.dynamodb.windows import DynamoWindows
