@@ -22,6 +22,7 @@ from jatevo.application.holdings import BalanceReader, ChainUnavailable
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
+from jatevo.domain.accounts import Account
 from jatevo.domain.breaker import Rules
 from jatevo.domain.entitlement import EntitlementPolicy
 from jatevo.domain.holdings import Token, token_from_text
@@ -244,6 +245,7 @@ class Gateway(Process):
         from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
         from jatevo.adapters.dynamodb.directory import DynamoDirectory
         from jatevo.adapters.dynamodb.health import DynamoHealth
+        from jatevo.adapters.dynamodb.holdings import DynamoHoldings
         from jatevo.adapters.dynamodb.ledger import DynamoLedger
         from jatevo.adapters.dynamodb.schema import TableNames
         from jatevo.adapters.dynamodb.windows import DynamoWindows
@@ -263,7 +265,8 @@ class Gateway(Process):
             keep_ms=settings.directory_keep_ms,
         )
         self.access = Access(self.directory, self.clock)
-        self.counters = Counters(self.windows, self.clock)
+        self._holdings = DynamoHoldings(self.dynamodb, self.names, self.clock, retention_s=_SNAPSHOTS_KEPT_S)
+        self.counters = Counters(self.windows, self.clock, self._renew)
         self.secrets = Secrets(self.environment, self.clock, settings.region)
 
     def administration(self) -> "Administration":
@@ -404,7 +407,7 @@ class Gateway(Process):
             self.randomness,
             self.settings.policy,
             RefusalMemory(),
-            self.entitlements().renew,
+            self._renew,
         )
         errors = ClientErrors()
         planner = Planner(self.health, self.clock, self.randomness, only_lane=self.settings.only_lane)
@@ -470,6 +473,9 @@ class Gateway(Process):
             self.settings.entitlement_policy,
         )
 
+    async def _renew(self, account_id: str, day: str) -> Account | None:
+        return await self.entitlements().renew(account_id, day)
+
     def holdings_refresh(self) -> "HoldingsRefresh":
         """Return what looks at wallets again. It reads chains."""
         from jatevo.adapters.dynamodb.claims import DynamoClaims
@@ -524,9 +530,7 @@ class Gateway(Process):
 
     def holdings_store(self) -> "DynamoHoldings":
         """Return where snapshots are kept."""
-        from jatevo.adapters.dynamodb.holdings import DynamoHoldings
-
-        return DynamoHoldings(self.dynamodb, self.names, self.clock, retention_s=_SNAPSHOTS_KEPT_S)
+        return self._holdings
 
     def check_tables(self) -> None:
         """Read the catalogue once. Raises SettingsError, one line, when the tables cannot be read."""
