@@ -39,8 +39,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, s
     return unpacked.stdout.strip(), {"LD_LIBRARY_PATH": str(place / "al2023" / "lib"), "HOME": str(place)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: tuple[str, dict[str, str]]) -> Iterator[Browser]:
+    """A browser for one file of tests: while it runs, so does its event loop, which tests of other kinds cannot bear."""
     path, environment = chromium
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -50,7 +51,7 @@ def browser(chromium: tuple[str, dict[str, str]]) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = start(free_port(), tmp_path_factory.mktemp("stack"))
     assert running.process.poll() is None, running.printed
