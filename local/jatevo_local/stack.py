@@ -80,6 +80,7 @@ def _start(options: Options, children: Children) -> None:
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
         "JATEVO_OPERATOR_TOKEN": token,
+        "JATEVO_PUBLIC_URL": options.url,
         _MODEL_KEY: model_key,
         _MODEL_URL: model.base_url,
         _TOKENIZER_URL: model.base_url.removesuffix("/v1"),

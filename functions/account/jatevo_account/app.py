@@ -21,6 +21,7 @@ from jatevo.domain.rollups import summed
 from jatevo.domain.windows import Window
 from jatevo_account.callers import Callers
 from jatevo_account.conversations import conversations
+from jatevo_account.self_service import add_self_service
 from jatevo_account.services import AccountServices
 from jatevo_account.showcase import showcase_routes
 from jatevo_account.stored_responses import stored_responses
@@ -31,6 +32,7 @@ def create_app(services: AccountServices) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     errors = Errors(services.clock, services.wording)
     add_errors(app, errors)
+    add_self_service(app, services.self_service, errors)
     app.add_middleware(Edge, errors=errors, clock=services.clock, randomness=services.randomness)
     callers = Callers(services, errors)
     routes = _Routes(services, callers)

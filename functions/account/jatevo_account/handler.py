@@ -1,5 +1,7 @@
 """Wires the account app from the environment."""
 
+from functools import cache
+
 from fastapi import FastAPI
 
 from jatevo.bootstrap import Gateway, settings_from
@@ -22,5 +24,6 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             wording=gateway.settings.wording,
             margin_bps=gateway.settings.policy.margin_bps,
             showcase=gateway.showcase(),
+            self_service=cache(gateway.self_service),
         )
     )

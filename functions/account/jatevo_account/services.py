@@ -1,5 +1,6 @@
 """What the routes of this function need."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jatevo.adapters.wire.errors import ErrorWording
@@ -7,6 +8,7 @@ from jatevo.application.access import Access
 from jatevo.application.counters import Counters
 from jatevo.application.histories import Histories
 from jatevo.application.ports import Clock, Directory, Randomness
+from jatevo.application.self_service import SelfService
 from jatevo.application.showcase import Showcase
 from jatevo.application.usage import UsageReports
 
@@ -25,3 +27,5 @@ class AccountServices:
     wording: ErrorWording
     margin_bps: int
     showcase: Showcase
+    self_service: Callable[[], SelfService]
+    """Makes the use cases of owners, once."""

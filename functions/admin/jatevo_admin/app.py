@@ -19,13 +19,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request
 
+from jatevo.adapters.http.key_bodies import KeyChangeBody, NewKeyBody
+from jatevo.adapters.wire.key_shape import key_shape
 from jatevo.application.administration import Administration
 from jatevo_admin.bodies import (
     AccountChangeBody,
     CatalogueBody,
-    KeyChangeBody,
     NewAccountBody,
-    NewKeyBody,
     OperatorBody,
     RateBody,
     SweepBody,
@@ -37,7 +37,6 @@ from jatevo_admin.shapes import (
     account_shape,
     applied_shape,
     catalogue_shape,
-    key_shape,
     ledger_shape,
     operator_shape,
     price_shape,

@@ -11,14 +11,14 @@ from jatevo.application.administration.catalogues import Applied
 from jatevo.application.administration.prices import PriceView
 from jatevo.application.prices import Told
 from jatevo.application.registry import CatalogueRecord, Operator, Page
-from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.accounts import Account
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.money import format_usd
 from jatevo.domain.oracle import Basis
 from jatevo.domain.price_agreement import Witness
 from jatevo.domain.prices import format_price
 from jatevo.domain.rollups import Tally
-from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits, Window
+from jatevo.domain.windows import Window
 
 type Json = dict[str, Any]
 
@@ -39,28 +39,6 @@ def account_shape(account: Account) -> Json:
         "entitled_day": account.entitled_day,
         "version": account.version,
         "created_at_unix_s": account.created_at_unix_s,
-    }
-
-
-def key_shape(key: ApiKey) -> Json:
-    caps = key.caps or Limits()
-    budget = _unless(caps.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD)
-    return {
-        "key_id": key.id,
-        "account_id": key.account_id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "enabled": key.enabled,
-        "models": None if key.models is None else sorted(key.models),
-        "lanes": None if key.lanes is None else sorted(key.lanes),
-        "ip_ranges": None if key.ip_ranges is None else sorted(key.ip_ranges),
-        "requests_per_day": _unless(caps.requests, UNLIMITED_REQUESTS),
-        "budget_usd_per_day": None if budget is None else format_usd(budget),
-        "budget_nano_usd_per_day": budget,
-        "concurrency": _unless(caps.concurrency, UNLIMITED_REQUESTS),
-        "expires_at_unix_s": key.expires_at_unix_s,
-        "created_at_unix_s": key.created_at_unix_s,
-        "disabled_at_unix_s": key.disabled_at_unix_s,
     }
 
 
@@ -166,10 +144,6 @@ def applied_shape(applied: Applied, *, dry_run: bool) -> Json:
 
 def operator_shape(operator: Operator) -> Json:
     return {"name": operator.name, "enabled": operator.enabled, "created_at_unix_s": operator.created_at_unix_s}
-
-
-def _unless(value: int, unlimited: int) -> int | None:
-    return None if value == unlimited else value
 
 
 def price_shape(view: PriceView) -> Json:

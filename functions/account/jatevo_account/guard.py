@@ -1,0 +1,106 @@
+"""
+Who is signed in, and whether a request may be theirs.
+
+A session comes as `Authorization: Bearer …`, which only its owner's program can send, or as a cookie, which a browser
+adds to whatever page asks. So a change asked for with the cookie must prove that it comes from our own pages: by their
+`Origin`, as `JATEVO_PUBLIC_URL` says it, and by the CSRF token in the header `x-csrf-token`, which no page of another
+origin can have read. The cookie is `SameSite=Strict`, not readable by scripts, and, over https, `Secure` and bound to
+this very host by the prefix `__Host-`. That prefix wants the path `/`, which holds for every stage's prefix too.
+"""
+
+import hmac
+import re
+from collections.abc import Callable
+from typing import cast
+
+from fastapi import Request
+
+from jatevo.adapters.http.asgi import bearer_token
+from jatevo.application.self_service import SelfService
+from jatevo.application.sessions import SignedIn
+from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.sessions import csrf_token
+from jatevo.domain.sign_in import Site
+
+_READS = frozenset({"GET", "HEAD"})
+_COOKIE = re.compile(r"(?:^|[;,]\s*)(?P<name>[A-Za-z0-9_-]+)=(?P<value>[A-Za-z0-9_-]*)", re.ASCII)
+_LONGEST_COOKIES = 8192
+_FOREIGN = Refusal(
+    Code.CSRF_REFUSED,
+    "This request does not come from the gateway's own pages. Scripts send the token as 'Authorization: Bearer …'.",
+)
+_NO_CSRF = Refusal(Code.CSRF_REFUSED, "Send the session's CSRF token in the header x-csrf-token.")
+
+
+class NotLetIn(Exception):
+    """A request is refused before its route is reached."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+class Guard:
+    """A dependency of routes for owners: lets a request of a session through, and remembers whose it is."""
+
+    def __init__(self, services: Callable[[], SelfService], *, counts_changes: bool = False) -> None:
+        self._services = services
+        self._counts_changes = counts_changes
+
+    async def __call__(self, request: Request) -> None:
+        """Raise NotLetIn unless the request is its owner's."""
+        services = self._services()
+        token = bearer_token(request.scope)
+        if token is None:
+            site = await services.site()
+            token = None if site is None else cookie_of(request, site)
+            if site is not None and token is not None and request.method not in _READS:
+                _check_origin(request, site, token)
+        owner = await services.sessions.authenticate(token)
+        if isinstance(owner, Refusal):
+            raise NotLetIn(owner)
+        if self._counts_changes and request.method not in _READS:
+            refusal = await services.attempts.change_of(owner.account.id)
+            if refusal is not None:
+                raise NotLetIn(refusal)
+        request.state.owner, request.state.token = owner, token
+
+
+def owner_of(request: Request) -> SignedIn:
+    """Return whose session a request that was let through belongs to."""
+    return cast("SignedIn", request.state.owner)
+
+
+def token_of(request: Request) -> str:
+    """Return the token that a request that was let through came with."""
+    return cast("str", request.state.token)
+
+
+def comes_from_elsewhere(request: Request, site: Site) -> bool:
+    """Return whether a browser says that a page of another origin asks. Programs say nothing."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin != site.origin
+
+
+def cookie_of(request: Request, site: Site) -> str | None:
+    """Return the session's token from the cookies, however they were joined."""
+    cookies = request.headers.get("cookie", "")[:_LONGEST_COOKIES]
+    return next((found["value"] for found in _COOKIE.finditer(cookies) if found["name"] == _name(site)), None)
+
+
+def session_cookie(site: Site, token: str, lifetime_s: int) -> str:
+    """Return the value of `Set-Cookie` that makes a browser keep a session; with no time left, forget it."""
+    secure = "; Secure" if site.secure else ""
+    return f"{_name(site)}={token}; Path=/; Max-Age={lifetime_s}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _name(site: Site) -> str:
+    return "__Host-jatevo-session" if site.secure else "jatevo-session"
+
+
+def _check_origin(request: Request, site: Site, token: str) -> None:
+    if request.headers.get("origin") != site.origin:
+        raise NotLetIn(_FOREIGN)
+    given = request.headers.get("x-csrf-token", "").encode("utf-8", "replace")
+    if not (token.isascii() and hmac.compare_digest(given, csrf_token(token).encode())):
+        raise NotLetIn(_NO_CSRF)
