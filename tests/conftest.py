@@ -1,10 +1,12 @@
 """Engines for the whole run, tables and gateways for each test."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from jatevo_testing.chain import TestChain, running_chain
+from jatevo_testing.days import FILE_S, TEST_S, wait_before_s
 from jatevo_testing.effort import load_hypothesis_profile
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import ScriptedUpstream
@@ -16,6 +18,19 @@ from jatevo_local.ports import free_port
 from jatevo_local.processes import Children
 
 load_hypothesis_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no test that the end of a day would fall into."""
+    first = item.path not in _begun
+    _begun.add(item.path)
+    long = first or item.get_closest_marker("slow") is not None
+    time.sleep(wait_before_s(time.time(), FILE_S if long else TEST_S))
+
+
+_begun: set[Path] = set()
+"""Files of which a test has begun."""
 
 
 @pytest.fixture(scope="session", autouse=True)

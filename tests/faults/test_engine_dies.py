@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 import pytest
 from jatevo_testing.bench import check_books, check_seen
+from jatevo_testing.clocks import AheadClock
 from jatevo_testing.served import Seen, seen_by, served
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
@@ -22,7 +23,9 @@ from jatevo_local.engine import Engine, start_dynoxide
 from jatevo_local.ports import accepts_connections, free_port
 from jatevo_local.processes import Children
 
-SETTINGS = Settings(directory_keep_ms=60_000, upstream_deadline_s=3, reservation_grace_s=1, margin_bps=0)
+PATIENT = Settings(directory_keep_ms=600_000, upstream_deadline_s=300, reservation_grace_s=60, margin_bps=0)
+HASTY = replace(PATIENT, reservation_grace_s=1)
+"""Gives settling up after a second; the clock is set ahead to where the reservation has expired."""
 CHARGE = 10 * 1_000 + 20 * 2_000
 
 
@@ -35,6 +38,7 @@ class Bed:
     port: int
     engine: Engine
     world: World
+    clock: AheadClock
     client: httpx.AsyncClient
     customer: Customer
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,28 +61,31 @@ class Bed:
         async def back() -> bool:
             return accepts_connections(self.port)
 
-        await eventually(back)
+        await eventually(back, within_s=60)
 
 
 @pytest.fixture
-async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+async def bed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    """A bed with the settings of the test's `bed` parameter."""
+    clock = AheadClock()
     with Children(tmp_path, say=lambda _: None) as children:
         port = free_port()
         engine = start_dynoxide(children, port, tmp_path / "dynamodb.db")
         with fresh_tables(engine.endpoint_url) as names:
-            world = World(engine.endpoint_url, names.windows.removesuffix("-windows"), SETTINGS)
+            world = World(engine.endpoint_url, names.windows.removesuffix("-windows"), request.param, clock)
             async with (
                 ScriptedUpstream() as upstream,
                 served(world.app) as base_url,
-                httpx.AsyncClient(base_url=base_url, timeout=20) as client,
+                httpx.AsyncClient(base_url=base_url, timeout=120) as client,
             ):
                 world.apply_catalogue(base_url=upstream.base_url)
-                made = Bed(tmp_path, children, port, engine, world, client, world.customer())
+                made = Bed(tmp_path, children, port, engine, world, clock, client, world.customer())
                 upstream.script = made.waiting
                 yield made
             await world.close()
 
 
+@pytest.mark.parametrize("bed", [PATIENT], ids=["patient"], indirect=True)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_engine_that_comes_back_at_once_is_waited_for(bed: Bed, *, stream: bool) -> None:
     under_way = asyncio.create_task(bed.ask(stream=stream))
@@ -96,6 +103,7 @@ async def test_an_engine_that_comes_back_at_once_is_waited_for(bed: Bed, *, stre
     assert not window.open
 
 
+@pytest.mark.parametrize("bed", [HASTY], ids=["hasty"], indirect=True)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_engine_that_stays_away_is_said_to_the_client_and_swept_up_later(bed: Bed, *, stream: bool) -> None:
     under_way = asyncio.create_task(bed.ask(stream=stream))
@@ -117,10 +125,7 @@ async def swept_up(bed: Bed) -> None:
     """Sweep when the reservation has expired, and check that it cost the request, and no money."""
     [hold] = (await bed.world.window(bed.customer)).open.values()
 
-    async def expired() -> bool:
-        return bed.world.gateway.clock.now_ms() // 1000 > hold.expires_at_unix_s
-
-    await eventually(expired)
+    bed.clock.advance(hold.expires_at_unix_s + 1 - bed.clock.now_ms() / 1000)
     assert (await bed.world.gateway.sweeper().run()).expired == 1
     [entry] = await bed.world.ledger(bed.customer)
     window = await bed.world.window(bed.customer)

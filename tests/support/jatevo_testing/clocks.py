@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 
 class ManualClock:
@@ -15,6 +16,19 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
+
+
+class AheadClock:
+    """The real clock, set ahead as far as a test wants: for what waits in real time but need not be waited for."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self._ahead_ms
+
+    def advance(self, seconds: float) -> None:
+        self._ahead_ms += round(seconds * 1000)
 
 
 class SeededRandomness:
