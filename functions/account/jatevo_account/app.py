@@ -14,8 +14,9 @@ from jatevo.adapters.http.fastapi_errors import add_errors
 from jatevo.adapters.http.starlette_errors import Edge, Errors
 from jatevo.adapters.wire.model_list import model_list, model_object
 from jatevo.adapters.wire.usage_report import usage_report
-from jatevo.application.access import find_model
+from jatevo.application.names import Offer, offer, offers
 from jatevo.domain.accounts import Caller
+from jatevo.domain.lanes import margin_for
 from jatevo.domain.refusals import Refusal
 from jatevo.domain.rollups import summed
 from jatevo.domain.windows import Window
@@ -61,14 +62,14 @@ class _Routes:
     async def models(self, request: Request) -> Response:
         async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any]:
             catalogue = await self._services.directory.catalogue()
-            return model_list(catalogue.allowed(caller.key.models), self._margin_bps(caller))
+            return model_list(self._shown(caller, offered) for offered in offers(catalogue, caller))
 
         return await self._callers.answer(request, answered)
 
     async def model(self, request: Request, model_id: str) -> Response:
         async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any] | Refusal:
-            model = find_model(await self._services.directory.catalogue(), caller, model_id)
-            return model if isinstance(model, Refusal) else model_object(model, self._margin_bps(caller))
+            offered = offer(await self._services.directory.catalogue(), caller, model_id)
+            return offered if isinstance(offered, Refusal) else self._shown(caller, offered)
 
         return await self._callers.answer(request, answered)
 
@@ -79,9 +80,9 @@ class _Routes:
 
         return await self._callers.answer(request, answered)
 
-    def _margin_bps(self, caller: Caller) -> int:
-        own = caller.account.margin_bps
-        return self._services.margin_bps if own is None else own
+    def _shown(self, caller: Caller, offered: Offer) -> dict[str, Any]:
+        margin_bps = margin_for(caller.account.margin_bps, offered.lane, self._services.margin_bps)
+        return model_object(offered.model, margin_bps, name=offered.name)
 
     def _now(self) -> int:
         return self._services.clock.now_ms() // 1000

@@ -88,6 +88,8 @@ class World:
         margin_bps: int | None = None,
         caps: Limits | None = None,
         models: frozenset[str] | None = None,
+        lanes: frozenset[str] = frozenset(),
+        zdr: bool = False,
     ) -> Customer:
         limits = Limits(requests=requests, budget_nano_usd=budget_nano_usd, concurrency=concurrency)
         account = Account(
@@ -95,6 +97,8 @@ class World:
             "test",
             limits,
             margin_bps=margin_bps,
+            lanes=lanes,
+            zdr=zdr,
             created_at_unix_s=self.gateway.clock.now_ms() // 1000,
         )
         put_account(self.dynamodb, self.names, account)

@@ -3,9 +3,8 @@
 from jatevo.application.ports import Clock, Directory
 from jatevo.domain.accounts import ApiKey, Caller
 from jatevo.domain.api_keys import PREFIX, digest, well_formed
-from jatevo.domain.catalogue import Catalogue, Model
 from jatevo.domain.ip_ranges import in_ranges
-from jatevo.domain.refusals import Code, Refusal, shown
+from jatevo.domain.refusals import Code, Refusal
 
 
 class Access:
@@ -48,21 +47,3 @@ def _unusable(key: ApiKey, source_ip: str | None, now_unix_s: int) -> Refusal | 
     if key.ip_ranges is not None and not in_ranges(source_ip, key.ip_ranges):
         return Refusal(Code.IP_NOT_ALLOWED, "This API key may not be used from your network.")
     return None
-
-
-def find_model(catalogue: Catalogue, caller: Caller, model_id: str) -> Model | Refusal:
-    """Return the model a caller asks for, or why not."""
-    model = catalogue.models.get(model_id)
-    if model is None:
-        return Refusal(
-            Code.MODEL_NOT_FOUND,
-            f"The model '{shown(model_id)}' does not exist. GET /v1/models lists yours.",
-            param="model",
-        )
-    if caller.key.models is not None and model_id not in caller.key.models:
-        return Refusal(
-            Code.MODEL_NOT_ALLOWED,
-            f"This API key may not use the model '{model_id}'. GET /v1/models lists those it may.",
-            param="model",
-        )
-    return model

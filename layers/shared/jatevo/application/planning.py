@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from jatevo.application.exchange import Candidate, Formats, InferenceRequest
 from jatevo.application.health import Health
+from jatevo.application.names import allowed_model, names, unknown, usable_lanes
 from jatevo.application.ports import Clock, Randomness
 from jatevo.domain import auto, routing
 from jatevo.domain.accounts import Caller
 from jatevo.domain.catalogue import Catalogue, Modality, Model, Pool, Route
 from jatevo.domain.lanes import SHARED, Lane, split_name
 from jatevo.domain.projection import Ask
-from jatevo.domain.refusals import Code, Refusal, shown
+from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.routing import Choice, Option
 
 _LONGEST_WAIT_S = 60
@@ -116,7 +117,7 @@ class Planner:
         if served:
             detail = "No model that this API key may use has a context window for this request. Shorten it."
             return Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param=formats.input_field)
-        return refusal or _unknown(request.model)
+        return refusal or unknown(request.model)
 
     def _plans(
         self,
@@ -132,14 +133,14 @@ class Planner:
         plans: list[Plan] = []
         refusal: Refusal | None = None
         for lane in lanes:
-            if not (catalogue.sells(model, lane) and _names(caller, lane, model.id)):
+            if not (catalogue.sells(model, lane) and names(caller, lane, model.id)):
                 continue
             honouring = honouring_routes(catalogue, lane, model, request, formats)
             if isinstance(honouring, Refusal):
                 refusal = refusal or honouring
             else:
                 plans.append(self._ordered(catalogue, caller, lane, model, request, honouring, key))
-        return plans or refusal or _unknown(request.model)
+        return plans or refusal or unknown(request.model)
 
     def _ordered(
         self,
@@ -182,40 +183,6 @@ class Planner:
         detail = "The model is not available right now. You were not charged; try again."
         after_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wait_s))
         return Refusal(Code.UPSTREAM_UNAVAILABLE, detail, retry_after_s=after_s)
-
-
-def usable_lanes(catalogue: Catalogue, caller: Caller, name: str, *, only_lane: str = "") -> list[Lane] | Refusal:
-    """Return the lanes a request for `name` may travel in: the one it pins, or all of its caller's, shared last."""
-    pinned, _ = split_name(name)
-    theirs = [lane for lane_id in sorted(caller.lanes) if (lane := catalogue.lanes.get(lane_id)) is not None]
-    shared = catalogue.lane(SHARED)
-    assert shared is not None, "the shared lane is there without being listed"
-    lanes = [*theirs, shared]
-    if only_lane:
-        lanes = [lane for lane in lanes if lane.id == only_lane]
-        if not lanes:
-            detail = f"This address serves the lane '{only_lane}' only, which this API key may not use."
-            return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
-    if pinned is None or any(lane.id == pinned for lane in lanes):
-        return [lane for lane in lanes if pinned in {None, lane.id}]
-    if catalogue.lane(pinned) is None:
-        return _unknown(name)
-    detail = f"This API key may not use the lane '{pinned}'. GET /v1/models lists what it may use."
-    return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
-
-
-def allowed_model(
-    catalogue: Catalogue, caller: Caller, lanes: Iterable[Lane], model_id: str, name: str
-) -> Model | Refusal:
-    """Return a model that one of the lanes sells and the key may use, or why not. `name` is what was asked for."""
-    model = catalogue.models.get(model_id)
-    selling = [lane for lane in lanes if model is not None and catalogue.sells(model, lane)]
-    if model is None or not selling:
-        return _unknown(name)
-    if not any(_names(caller, lane, model_id) for lane in selling):
-        detail = f"This API key may not use the model '{shown(name)}'. GET /v1/models lists those it may."
-        return Refusal(Code.MODEL_NOT_ALLOWED, detail, param="model")
-    return model
 
 
 def honouring_routes(
@@ -270,19 +237,8 @@ def _unserved(model: Model, what: str, formats: Formats) -> Refusal:
     return Refusal(Code.UNSUPPORTED_MODALITY, detail, param=formats.input_field)
 
 
-def _unknown(name: str) -> Refusal:
-    detail = f"The model '{shown(name)}' does not exist. GET /v1/models lists yours."
-    return Refusal(Code.MODEL_NOT_FOUND, detail, param="model")
-
-
 def _may_use(caller: Caller, lanes: Iterable[Lane], model_id: str) -> bool:
-    return any(_names(caller, lane, model_id) for lane in lanes)
-
-
-def _names(caller: Caller, lane: Lane, model_id: str) -> bool:
-    """Return whether a key's allow-list lets it use a model in a lane."""
-    allowed = caller.key.models
-    return allowed is None or model_id in allowed or f"{lane.id}/{model_id}" in allowed
+    return any(names(caller, lane, model_id) for lane in lanes)
 
 
 def _rotated(lanes: Sequence[Lane], key: str) -> list[Lane]:

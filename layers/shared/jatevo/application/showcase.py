@@ -57,7 +57,7 @@ class Showcase:
 
     async def models(self) -> Sequence[Model]:
         """Return the models on sale to everybody."""
-        return (await self._directory.catalogue()).allowed(None)
+        return (await self._directory.catalogue()).public()
 
     async def quote(self) -> Quote:
         """Return what the token is worth now."""

@@ -258,6 +258,7 @@ class Catalogue:
         travelled = (self.lane(lane_id) for lane_id in (SHARED, *lanes))
         return any(lane is not None and self.sells(model, lane) for lane in travelled)
 
-    def allowed(self, allow: frozenset[str] | None) -> list[Model]:
-        """Return the models a key with the allow-list `allow` (None: all) may use, by id."""
-        return [model for name, model in sorted(self.models.items()) if allow is None or name in allow]
+    def public(self) -> list[Model]:
+        """Return the models that everybody may use, by id."""
+        shared = self.lanes.get(SHARED, Lane(SHARED))
+        return [model for _, model in sorted(self.models.items()) if self.sells(model, shared)]

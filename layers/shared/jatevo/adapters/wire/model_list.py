@@ -13,17 +13,17 @@ from jatevo.domain.money import format_usd, price_with_margin
 from jatevo.domain.pricing import Price, Rates
 
 
-def model_list(models: Iterable[Model], margin_bps: int) -> dict[str, Any]:
+def model_list(models: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the answer that lists models."""
-    return {"object": "list", "data": [model_object(model, margin_bps) for model in models]}
+    return {"object": "list", "data": list(models)}
 
 
-def model_object(model: Model, margin_bps: int) -> dict[str, Any]:
-    """Return one model, with the prices of an account that pays this margin."""
+def model_object(model: Model, margin_bps: int, *, name: str | None = None) -> dict[str, Any]:
+    """Return one model under the `name` it is asked for by, with the prices of an account that pays this margin."""
     rates = model.price.base
     kinds = {"text": 0, "image": rates.image_input, "audio": rates.audio_input}
     return {
-        "id": model.id,
+        "id": name or model.id,
         "object": "model",
         "created": model.created_unix_s,
         "owned_by": "jatevo",
