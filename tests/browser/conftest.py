@@ -41,7 +41,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, s
 
 @pytest.fixture(scope="module")
 def browser(chromium: tuple[str, dict[str, str]]) -> Iterator[Browser]:
-    """A browser for one file of tests: while it runs, so does its event loop, which tests of other kinds cannot bear."""
+    """A browser for one file of tests: its event loop runs as long, and tests of other kinds cannot bear that."""
     path, environment = chromium
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
