@@ -56,23 +56,26 @@ function walletButton(wallet, use) {
 /** @param {any} error */
 const declined = (error) => error?.code === 4001 || /reject|declin|denied/i.test(String(error?.message ?? ""));
 
-/** @param {import("./wallets.js").Wallet} wallet */
-async function proof(wallet) {
+/**
+ * @param {import("./wallets.js").Wallet} wallet
+ * @param {boolean} link to the account that is signed in, instead of signing in
+ */
+async function proof(wallet, link) {
   const { chain, address } = await wallet.connect();
-  const { nonce, message } = await json("account/v1/auth/challenge", { method: "POST", body: { chain, address } });
+  const { nonce, message } = await json("account/v1/auth/challenge", { method: "POST", body: { chain, address, link } });
   return { nonce, signature: await wallet.sign(message, address) };
 }
 
 /** @param {import("./wallets.js").Wallet} wallet */
 async function signIn(wallet) {
-  const session = await json("account/v1/auth/verify", { method: "POST", body: await proof(wallet) });
+  const session = await json("account/v1/auth/verify", { method: "POST", body: await proof(wallet, false) });
   rememberCsrf(session.csrf);
   await open();
 }
 
 /** @param {import("./wallets.js").Wallet} wallet */
 async function linkWallet(wallet) {
-  await json("account/v1/wallets", { method: "POST", body: await proof(wallet) });
+  await json("account/v1/wallets", { method: "POST", body: await proof(wallet, true) });
   await refresh();
 }
 
@@ -180,6 +183,9 @@ async function showUsage() {
 /* ---------------------------------------------------------------- living */
 
 async function open() {
+  const session = await json("account/v1/auth/session");
+  rememberCsrf(session.csrf);
+  byId("who").textContent = session.wallet;
   await refresh();
   byId("connect").hidden = true;
   byId("account").hidden = false;
@@ -195,7 +201,6 @@ async function refresh() {
   const [now, wallets, ledger] = await Promise.all([json("account/v1/budget"), json("account/v1/wallets"), json("account/v1/ledger?format=json&limit=20&newest=true")]);
   const moved = budget !== null && JSON.stringify(now.today) !== JSON.stringify(budget.today);
   budget = now;
-  byId("who").textContent = now.account_id;
   byId("who").hidden = false;
   showCounters(now.today);
   showWhy(now.explained);

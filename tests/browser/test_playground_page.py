@@ -1,0 +1,94 @@
+"""The playground: a prompt streams, says what it cost, and can be stopped; a key is used where one is given."""
+
+import re
+
+import pytest
+from jatevo_testing.axe import violations
+from jatevo_testing.browser import Opener, Shot
+from jatevo_testing.stack import Stack
+from playwright.sync_api import Page
+
+SAID = ".turn.assistant:not(.busy) .text:not(:empty)"
+
+
+def asked(page: Page, text: str, *, cap: int = 24) -> None:
+    page.wait_for_selector("#model option:not([value=''])", state="attached")
+    page.locator("#cap").fill(str(cap))
+    page.locator("#prompt").fill(text)
+    page.locator("#send").click()
+
+
+def test_a_visitor_sees_tokens_stream_and_what_they_cost(opened: Opener, shot: Shot) -> None:
+    page = opened("/playground")
+    asked(page, "Count from one to thirty in words.", cap=120)
+    page.wait_for_selector(".turn.assistant.busy .text:not(:empty)")
+    early = page.locator(".turn.assistant .text").inner_text()
+    page.wait_for_selector(SAID)
+
+    assert len(page.locator(".turn.assistant .text").inner_text()) > len(early)
+    assert re.search(r"\d+ in · \d+ out · \$0\.\d+", page.locator(".turn .cost").inner_text())
+    assert re.match(r"1\s*/ \d+ daily", page.locator("#left-a").inner_text())
+    assert "left of $" in page.locator("#left-b").inner_text()
+    shot(page, "playground-1280-light")
+
+
+def test_an_answer_can_be_stopped_and_the_conversation_goes_on(opened: Opener) -> None:
+    page = opened("/playground")
+    asked(page, "Tell a very long story.", cap=400)
+    page.wait_for_selector(".turn.assistant.busy .text:not(:empty)")
+    page.locator("#stop").click()
+    page.wait_for_selector(".turn .cost:text('stopped')")
+
+    assert page.locator("#send").is_visible()
+    asked(page, "Go on.")
+    page.wait_for_selector(".turn.assistant >> nth=1 >> .text:not(:empty)")
+
+
+def test_with_a_key_it_spends_the_keys_account(opened: Opener, stack: Stack) -> None:
+    page = opened("/playground")
+    page.locator("summary").click()
+    page.locator("#key").fill(stack.key)
+    page.locator("#key").blur()
+    asked(page, "Say hello.")
+    page.wait_for_selector(SAID)
+
+    assert re.search(r"/ 11 daily", page.locator("#left-a").inner_text())
+
+
+@pytest.mark.parametrize(
+    ("tab", "word"), [("curl", "curl -N {url}/v1"), ("python", 'base_url="{url}/v1"'), ("js", 'baseURL: "{url}/v1"')]
+)
+def test_the_same_request_can_be_copied_as_code(opened: Opener, stack: Stack, tab: str, word: str) -> None:
+    page = opened("/playground")
+    page.wait_for_selector("#model option:not([value=''])", state="attached")
+    page.locator("#prompt").fill('It\'s "quoted"')
+    page.locator(f"#tab-{tab}").click()
+    page.locator("#copy").click()
+    page.wait_for_selector("#copy:text('Copied')")
+    copied = page.evaluate("navigator.clipboard.readText()")
+
+    assert word.format(url=stack.url) in copied
+    assert "quoted" in copied
+    assert "sk-clb-" not in copied
+
+
+def test_a_key_that_does_not_work_is_told_in_words(opened: Opener) -> None:
+    page = opened("/playground", expects=("401",))
+    page.locator("summary").click()
+    page.locator("#key").fill("sk-clb-nonsense")
+    page.locator("#key").blur()
+    page.wait_for_selector("#notice:visible")
+
+    assert "not a valid API key" in page.locator("#notice").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_can_be_used_by_everybody(opened: Opener, shot: Shot, width: int, theme: str) -> None:
+    page = opened("/playground", width=width, theme=theme)
+    asked(page, "Say hello.", cap=8)
+    page.wait_for_selector(SAID)
+
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shot(page, f"playground-{width}-{theme}")
