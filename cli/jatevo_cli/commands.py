@@ -241,6 +241,17 @@ def sweep(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, text.fields(answer.items()))
 
 
+def refresh(api: Api, options: argparse.Namespace) -> Shown:
+    answer = api.post("holdings/refresh", _json({"account_id": options.account}))
+    return Shown(answer, _account(answer) if options.account else text.fields(answer.items()))
+
+
+def snapshot_now(api: Api, _options: argparse.Namespace) -> Shown:
+    answer = api.post("holdings/snapshot")
+    holders = [(token, f"{count} holders") for token, count in (answer["holders"] or {}).items()]
+    return Shown(answer, text.fields([("snapshot", answer["snapshot_id"]), *holders]))
+
+
 def operator_create(api: Api, options: argparse.Namespace) -> Shown:
     answer = api.post("operators", _json({"name": options.name}))
     shown = text.fields([("operator", answer["name"]), ("token", answer["token"])])

@@ -68,9 +68,19 @@ def parser() -> argparse.ArgumentParser:
     _of_day(_command(statement, "show", commands.statement_show, "show an account's sums of a day, by model"))
     sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
+    _holdings(topics)
     _operator(_topic(topics, "operator", "who may administer"))
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
+
+
+def _holdings(topics: "Subparsers") -> None:
+    refresh = _command(topics, "refresh", commands.refresh, "look again at what wallets hold, and renew limits from it")
+    refresh.add_argument(
+        "account", nargs="?", metavar="ACCOUNT", help="of this account only (default: all active ones)"
+    )
+    snapshot = _topic(topics, "snapshot", "what all holders hold at one moment: what a day counts by")
+    _command(snapshot, "now", commands.snapshot_now, "take one more snapshot at once; days that have one keep theirs")
 
 
 type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name

@@ -9,6 +9,7 @@ The routes of owners, below `/account/v1`:
 | `GET POST /keys`, `PATCH DELETE /keys/{id}`                    | its keys; a new key is shown once                 |
 | `POST /keys/{id}/rotate`, `POST /keys/{id}/disable`            | a new secret; a stop at once                      |
 | `GET /usage`, `GET /ledger`                                    | its books                                         |
+| `GET /budget`                                                  | its limits today, and why they are what they are  |
 
 Use cases are made with the first request that needs them: a key that lists models pays for none.
 """
@@ -24,6 +25,7 @@ from jatevo.application.self_service import SelfService
 from jatevo.domain.refusals import Code, Refusal
 from jatevo_account.books import book_routes
 from jatevo_account.bounded import Bounded
+from jatevo_account.budget import budget_routes
 from jatevo_account.guard import NotLetIn
 from jatevo_account.keys import key_routes
 from jatevo_account.sign_in import sign_in_routes
@@ -33,7 +35,7 @@ from jatevo_account.wallets import wallet_routes
 def add_self_service(app: FastAPI, services: Callable[[], SelfService], errors: Errors) -> None:
     """Add the routes to an app. `services` is called for each request: it makes them once."""
     app.add_middleware(Bounded, errors=errors)
-    for routes in (sign_in_routes, wallet_routes, key_routes, book_routes):
+    for routes in (sign_in_routes, wallet_routes, key_routes, book_routes, budget_routes):
         app.include_router(routes(services, errors), prefix="/account/v1")
 
     def not_let_in(_request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `GET /accounts/{id}/window`, `GET /accounts/{id}/ledger`     | the books of `?day=`, by default today (UTC)        |
 | `GET /price`, `GET /price/history`                           | the oracle; its decisions, or only operators' changes |
 | `PUT DELETE /price/rate`                                     | a rate of one's own, for a time and a reason        |
+| `POST /holdings/snapshot`, `POST /holdings/refresh`          | take one now; look again, also at one account only  |
 | `POST /sweep`                                                | run the sweeper now                                 |
 | `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
 """
@@ -28,6 +29,7 @@ from jatevo_admin.bodies import (
     NewAccountBody,
     OperatorBody,
     RateBody,
+    RefreshBody,
     SweepBody,
 )
 from jatevo_admin.errors import add_handlers
@@ -59,7 +61,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices):
+    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices, _holdings):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 
@@ -197,5 +199,23 @@ def _prices(administration: Administration) -> APIRouter:
     @router.delete("/rate")
     async def clear_rate(request: Request, reason: Why) -> Json:
         return price_shape(await prices.clear_rate(reason, request.state.operator))
+
+    return router
+
+
+def _holdings(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/holdings")
+    accounts, snapshots, refresh = administration.accounts, administration.snapshots, administration.refresh
+
+    @router.post("/snapshot")
+    async def snapshot() -> Json:
+        return asdict(await snapshots.take_now())
+
+    @router.post("/refresh")
+    async def look_again(body: RefreshBody | None = None) -> Json:
+        if body is None or body.account_id is None:
+            return asdict(await refresh.run())
+        account = await accounts.get(body.account_id)
+        return account_shape(await refresh.account(account.id) or account)
 
     return router

@@ -66,6 +66,12 @@ class RateBody(Body):
     reason: str
 
 
+class RefreshBody(Body):
+    """Whose wallets to look at again; nobody named: those of all active accounts."""
+
+    account_id: str | None = None
+
+
 class SweepBody(Body):
     """A run of the sweeper; `full` looks at every window, a repair."""
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from jatevo.application.administration.problems import AdministrationError, InvalidValue, NotThere, Refused
 from jatevo.application.ports import OutcomeUnknown, StoreError
+from jatevo.application.snapshots import SnapshotFailed
 from jatevo.domain.catalogue_file import CatalogueError
 from jatevo.domain.refusals import Code
 
@@ -56,6 +57,10 @@ def add_handlers(app: FastAPI) -> None:
         message = f"The catalogue was not applied; {count} problem{'s' if count > 1 else ''}: {error.problems[0]}"
         shown = error.problems[:MAX_PROBLEMS_SHOWN]
         return error_answer(400, message, "invalid_catalogue", param="document", problems=shown)
+
+    @app.exception_handler(SnapshotFailed)
+    async def snapshot(_request: Request, error: SnapshotFailed) -> JSONResponse:
+        return error_answer(502, f"No snapshot was taken: {error}.", "snapshot_failed", kind=API)
 
     @app.exception_handler(StoreError)
     async def store(_request: Request, error: StoreError) -> JSONResponse:

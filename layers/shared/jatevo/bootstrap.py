@@ -294,6 +294,8 @@ class Gateway(Process):
             books=Books(registry, self.windows, self.ledger, self.clock),
             sweeper=self.sweeper(),
             prices=PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices),
+            snapshots=self.snapshots(),
+            refresh=self.holdings_refresh(),
         )
 
     def self_service(self) -> "SelfService":
@@ -308,6 +310,7 @@ class Gateway(Process):
         from jatevo.application.limits import LimitChanges
         from jatevo.application.self_service import SelfService
         from jatevo.application.self_service.books import OwnBooks
+        from jatevo.application.self_service.budgets import Budgets
         from jatevo.application.self_service.keys import OwnKeys
         from jatevo.application.self_service.wallets import LinkedWallets
         from jatevo.application.sessions import Sessions
@@ -333,6 +336,7 @@ class Gateway(Process):
             wallets=LinkedWallets(proofs, wallets, sessions, clock, holdings=holdings),
             keys=OwnKeys(keys, registry, self.directory, usage, self.ledger, clock),
             books=OwnBooks(registry, usage, self.ledger, clock),
+            budgets=Budgets(self.entitlements(), self.counters, clock),
         )
 
     async def site(self) -> Site | None:
@@ -501,13 +505,12 @@ class Gateway(Process):
 
     def _readers(self) -> "Readers":
         """Return what reads each configured token that has nodes. Raises SettingsError."""
-        from jatevo.adapters.chains.evm import EvmReader
-        from jatevo.adapters.chains.solana import SolanaReader
-
         settings, found = self.settings, dict[Namespace, BalanceReader]()
         evm = _token("EVM_TOKEN", settings.evm_token, Namespace.EIP155)
         solana = _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
         if evm is not None and settings.evm_rpc_urls:
+            from jatevo.adapters.chains.evm import EvmReader
+
             found[Namespace.EIP155] = EvmReader(
                 evm,
                 partial(self._nodes, "EVM_RPC_URLS", settings.evm_rpc_urls),
@@ -516,6 +519,8 @@ class Gateway(Process):
                 lag_s=settings.chain_lag_s,
             )
         if solana is not None and settings.solana_rpc_urls:
+            from jatevo.adapters.chains.solana import SolanaReader
+
             nodes = partial(self._nodes, "SOLANA_RPC_URLS", settings.solana_rpc_urls)
             found[Namespace.SOLANA] = SolanaReader(solana, nodes, self.clock, lag_s=settings.chain_lag_s)
         return found

@@ -12,6 +12,8 @@ from jatevo.application.administration.catalogues import Catalogues
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
+from jatevo.application.holdings_refresh import HoldingsRefresh
+from jatevo.application.snapshots import Snapshots
 from jatevo.application.sweeper import Sweeper
 
 
@@ -26,3 +28,5 @@ class Administration:
     books: Books
     sweeper: Sweeper
     prices: PriceAdministration
+    snapshots: Snapshots
+    refresh: HoldingsRefresh

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jatevo.application.attempts import Attempts
 from jatevo.application.self_service.books import OwnBooks
+from jatevo.application.self_service.budgets import Budgets
 from jatevo.application.self_service.keys import OwnKeys
 from jatevo.application.self_service.wallets import LinkedWallets
 from jatevo.application.sessions import Sessions
@@ -27,3 +28,4 @@ class SelfService:
     wallets: LinkedWallets
     keys: OwnKeys
     books: OwnBooks
+    budgets: Budgets
