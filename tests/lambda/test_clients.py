@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import time
 from typing import Any
 
@@ -99,6 +100,16 @@ async def test_a_warm_function_serves_again_without_starting(cloud: Cloud, key: 
         before = function.cold_starts
         await client.chat.completions.create(model="test-model", messages=HELLO, max_tokens=5)
     assert function.cold_starts == before
+
+
+@pytest.mark.parametrize("path", ["/", "/pricing", "/dashboard", "/playground"])
+async def test_a_page_finds_what_it_is_made_of_below_the_stage(cloud: Cloud, path: str) -> None:
+    page = (await cloud.client.get(path)).text
+    assert '<base href="/prod/">' in page
+    parts = re.findall(r'(?:src|href)="(assets/[^"]+)"', page)
+    assert len(parts) > 1
+    for part in parts:
+        assert (await cloud.client.get(f"/{part}")).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/models", "/v1/nothing", "/v1/chat/completions"])
