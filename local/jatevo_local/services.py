@@ -38,7 +38,6 @@ def start(data: Path, children: Children, host: str) -> str:
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
         "JATEVO_OPERATOR_TOKEN": token,
-        "JATEVO_BASE_PATH": "/",  # `sam local` has no stage in its paths
     }
     in_containers = settings | {"JATEVO_DYNAMODB_ENDPOINT": f"http://{host}:{engine_port}"}
     write_private(data / "sam-env.json", json.dumps({"Parameters": in_containers}, indent=2) + "\n")

@@ -1,17 +1,8 @@
 """The dashboard: a wallet signs in, a key is made and used by a real client, and both counters move on the open page."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import openai
-import pytest
 from eth_account import Account
-from eth_account.messages import encode_defunct
-from jatevo_testing.axe import violations
-from jatevo_testing.browser import Opener, Shot
-from jatevo_testing.stack import Stack
-from playwright.sync_api import Browser, Page
 
 # Announces a wallet as EIP-6963 says; its signatures are made by the test, with a real key.
 INJECTED = """

@@ -10,7 +10,7 @@ from jatevo_testing.refusals import refused
 from jatevo import __version__
 from jatevo.bootstrap import Gateway, Settings
 from jatevo_site.handler import create_app
-from jatevo_site.pages import Site
+from jatevo_site.pages import Site, base_path
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -78,12 +78,25 @@ async def test_a_page_brings_no_script_or_style_of_its_own_and_forbids_them(site
         assert (await site.get(f"/{source}")).status_code == 200, source
 
 
-async def test_pages_work_below_the_prefix_of_a_stage() -> None:
-    site = Site("1.2.3", "/prod/")
+@pytest.mark.parametrize(
+    ("path", "asked", "base"),
+    [
+        ("/pricing", "/prod/pricing", "/prod/"),
+        ("/", "/prod/", "/prod/"),
+        ("/", "/prod", "/prod/"),
+        ("/pricing", "/pricing", "/"),
+        ("/", "/", "/"),
+        ("/pricing", '/"><script>/pricing', "/"),
+        ("/pricing", "//elsewhere/pricing", "/"),
+        ("/pricing", "/other", "/"),
+    ],
+)
+def test_pages_refer_to_where_the_site_stands(path: str, asked: str, base: str) -> None:
+    scope = {"path": path, "aws.event": {"requestContext": {"path": asked}}}
     page = Elements()
-    page.feed(bytes(site.page("/pricing").body).decode())
+    page.feed(bytes(Site("1.2.3").page(path, base_path(scope)).body).decode())
 
-    assert page.base == "/prod/"
+    assert page.base == base
     assert all(not target.startswith("/") for target in page.sources + page.links)
 
 

@@ -6,7 +6,7 @@ import pytest
 from jatevo_testing.world import World
 
 from jatevo.adapters.dynamodb import client
-from jatevo.bootstrap import Gateway, Settings, SettingsError, settings_from
+from jatevo.bootstrap import Gateway, Settings, SettingsError
 from jatevo_inference.app import InferenceApp
 from jatevo_inference.handler import create_app
 
@@ -78,9 +78,3 @@ def test_missing_credentials_are_told_apart_from_an_unreachable_store(
         gateway.check_tables()
     gateway.close()
     client._session.cache_clear()
-
-
-@pytest.mark.parametrize("path", ["", "prod", "/prod", "prod/"])
-def test_a_base_path_that_pages_could_not_use_is_one_line(path: str) -> None:
-    with pytest.raises(SettingsError, match=r"^JATEVO_BASE_PATH must begin and end with a slash"):
-        settings_from({"JATEVO_BASE_PATH": path})

@@ -16,15 +16,14 @@ from starlette.routing import Route
 from jatevo.adapters.http.starlette_errors import NOT_FOUND, Edge, Errors
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.ports import Clock, Randomness
-from jatevo_site.pages import PAGES, Site
+from jatevo_site.pages import PAGES, Site, base_path
 
 
 @dataclass(frozen=True, slots=True)
 class SiteServices:
-    """What the app needs, wired by bootstrap. `base_path`: where the site stands, such as `/` or `/prod/`."""
+    """What the app needs, wired by bootstrap."""
 
     version: str
-    base_path: str
     clock: Clock
     randomness: Randomness
     wording: ErrorWording
@@ -33,14 +32,14 @@ class SiteServices:
 def create_app(services: SiteServices) -> Starlette:
     """Return the app."""
     errors = Errors(services.clock, services.wording)
-    site = Site(services.version, services.base_path)
+    site = Site(services.version)
 
     async def health(_request: Request) -> JSONResponse:
         headers = {"cache-control": "no-store"}
         return JSONResponse({"status": "ok", "version": services.version}, headers=headers)
 
     async def page(request: Request) -> Response:
-        return site.page(request.url.path)
+        return site.page(request.url.path, base_path(request.scope))
 
     async def asset(request: Request) -> Response:
         return site.asset(request.path_params["version"], request.path_params["name"]) or errors.answer(NOT_FOUND)

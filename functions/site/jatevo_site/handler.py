@@ -14,7 +14,6 @@ def create_app(process: Process | None = None) -> Starlette:
     return app_of(
         SiteServices(
             version=__version__,
-            base_path=process.settings.base_path,
             clock=process.clock,
             randomness=process.randomness,
             wording=process.settings.wording,

@@ -7,13 +7,17 @@ Assets live under a name made of their content and may be kept for good; pages a
 """
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
+from typing import Any
 
 from starlette.responses import Response
 
 _HERE = files("jatevo_site")
+_PREFIX = re.compile(r"/[A-Za-z0-9_-]{1,128}")
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -54,9 +58,10 @@ PAGES = {
 
 
 class Site:
-    """All pages of one version. `base_path` begins and ends with a slash."""
+    """All pages of one version."""
 
-    def __init__(self, version: str, base_path: str) -> None:
+    def __init__(self, version: str) -> None:
+        self._version = version
         self._assets = {
             entry.name: entry.read_bytes() for entry in (_HERE / "assets").iterdir() if entry.name[0] != "."
         }
@@ -64,12 +69,13 @@ class Site:
         for name in sorted(self._assets):
             digest.update(name.encode() + b"\0" + self._assets[name] + b"\0")
         self.assets_version = digest.hexdigest()[:16]
-        self._pages = {path: self._render(page, path, version, base_path) for path, page in PAGES.items()}
+        self._pages = {(path, "/"): self._render(path, "/") for path in PAGES}
 
-    def page(self, path: str) -> Response:
-        """Return the page under a path of PAGES."""
+    def page(self, path: str, base: str) -> Response:
+        """Return the page under a path of PAGES, for a site that stands at `base`."""
+        rendered = self._pages.get((path, base)) or self._render(path, base)
         headers = {**_HEADERS, "cache-control": "no-cache"}
-        return Response(self._pages[path], headers=headers, media_type="text/html; charset=utf-8")
+        return Response(rendered, headers=headers, media_type="text/html; charset=utf-8")
 
     def asset(self, version: str, name: str) -> Response | None:
         """Return an asset of this version of the site, or None when there is none."""
@@ -78,7 +84,8 @@ class Site:
         headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
         return Response(self._assets[name], headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
 
-    def _render(self, page: _Page, path: str, version: str, base_path: str) -> bytes:
+    def _render(self, path: str, base: str) -> bytes:
+        page = PAGES[path]
         main = _template(page.name).substitute(diagram=_source("diagram"))
         return (
             _template("layout")
@@ -86,14 +93,27 @@ class Site:
                 page=page.name,
                 title=page.title,
                 description=page.description,
-                base=base_path,
+                base=base,
                 here=path.lstrip("/"),
                 assets=f"assets/{self.assets_version}",
-                version=version,
+                version=self._version,
                 main=main,
             )
             .encode()
         )
+
+
+def base_path(scope: Mapping[str, Any]) -> str:
+    """
+    Return where the site stands, with a slash at both ends: `/`, or `/prod/` at API Gateway's own address.
+
+    Only API Gateway knows: its event has the path with the stage and without. No header is asked, so that nobody can
+    make a page refer to somewhere else.
+    """
+    asked = scope.get("aws.event", {}).get("requestContext", {}).get("path", "")
+    path = scope["path"]
+    prefix = asked.removesuffix(path) if asked.endswith(path) else asked.rstrip("/") if path == "/" else ""
+    return f"{prefix}/" if _PREFIX.fullmatch(prefix) else "/"
 
 
 def _source(name: str) -> str:

@@ -110,8 +110,6 @@ class Settings:
     """What a text for Solana wallets names as its chain."""
     cors_origin: str = ""
     """The origin whose pages may read answers; empty for none. Read by the Lambda entry points."""
-    base_path: str = "/"
-    """Where the site's pages stand: below a stage of API Gateway `/STAGE/`."""
 
     price_sources: str = ""
     """The oracle's sources, JSON: see `adapters.prices.configuration`. Empty: an operator's rate is all there is."""
@@ -183,8 +181,6 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(**values)  # type: ignore[arg-type]
     if settings.public_url and not _is_reference(settings.public_url):
         _site(settings.public_url)
-    if not (settings.base_path.startswith("/") and settings.base_path.endswith("/")):
-        raise SettingsError(f"JATEVO_BASE_PATH must begin and end with a slash, unlike {settings.base_path!r}")
     return settings
 
 
