@@ -92,7 +92,12 @@ def chat_stream(
 
 async def seen_by(client: httpx.AsyncClient, headers: dict[str, str], **body: Any) -> Seen:
     """Send a chat request and read its answer to the end, however it ends."""
-    async with chat_stream(client, headers, **{"stream": False} | body) as answer:
+    return await seen_to_the_end(chat_stream(client, headers, **{"stream": False} | body))
+
+
+async def seen_to_the_end(asked: AbstractAsyncContextManager[httpx.Response]) -> Seen:
+    """Send a request and read its answer to the end, however it ends."""
+    async with asked as answer:
         seen = Seen(answer.status_code, answer.headers)
         try:
             async for data in answer.aiter_bytes():

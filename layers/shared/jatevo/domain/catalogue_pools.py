@@ -13,7 +13,7 @@ from jatevo.domain.documents import FIELD, ID, ID_MEANING, Table
 MAX_FIELDS = 100
 MAX_HEADERS = 20
 MAX_CONCURRENCY = 100_000
-WIRES = ("chat",)
+WIRES = ("chat", "responses")
 CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 POOL_FIELDS = frozenset(Pool.__slots__)

@@ -113,6 +113,7 @@ class NativeItems:
             shape = tracked.item.shape
             self.produced_bytes += text_length(given) - text_length(shape)
             shape.update({name: value for name, value in given.items() if name not in {"id", "type"}})
+            return frames + self._end(tracked, given.get("status", "completed"))
         for member in ("summary", "content"):
             frames += self._parts_of(tracked, given.get(member), member)
         if (member := _CALLED_WITH.get(tracked.kind, "")) and isinstance(given.get(member), str):
@@ -269,7 +270,9 @@ class NativeItems:
         """Return how an item begins: of a known type with the members it must have, else as it was given."""
         if kind not in _PREFIXES:
             self.produced_bytes += text_length(given)
-            return {**given, "id": _fit(given.get("id")) or item_id("item", self._response_id, place), "type": kind}
+            name = _fit(given.get("id")) or item_id("item", self._response_id, place)
+            begun = {"status": "in_progress"} if "status" in given else {}
+            return {**given, "id": name, "type": kind, **begun}
         shape: dict[str, Any] = {
             "id": item_id(_PREFIXES[kind], self._response_id, place),
             "type": kind,

@@ -139,7 +139,7 @@ def _turn(body: Mapping[str, Any]) -> Turn:
     previous, conversation = body.get("previous_response_id"), body.get("conversation")
     if isinstance(conversation, dict):
         conversation = conversation.get("id")
-    if conversation is not None and not isinstance(conversation, str):
+    if "conversation" in body and not isinstance(conversation, str):
         raise invalid("conversation", "a conversation's id, or an object with 'id'")
     if previous is not None and conversation is not None:
         raise contradicts("previous_response_id", "Give either 'previous_response_id' or 'conversation', not both.")
@@ -200,6 +200,8 @@ def _check_reasoning(reasoning: Mapping[str, Any]) -> None:
     for name, value in reasoning.items():
         if not isinstance(value, str | None):
             raise invalid(f"reasoning.{name}", "a string")
+    if reasoning.get("mode") not in {None, "standard"}:
+        raise unsupported("reasoning.mode", "Only the reasoning mode 'standard' is served.")
 
 
 def _check_include(include: list[Any]) -> None:

@@ -36,7 +36,7 @@ _ORIGINS = {
     "logprobs": "include",
 }
 """Chat fields by the Responses field that they come from, where it has another name."""
-_REASONING = frozenset({"effort", "summary", "generate_summary"})
+_REASONING = frozenset({"effort", "summary", "generate_summary", "mode"})
 _TRANSLATED = frozenset(
     {"include", "input", "instructions", "max_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation"}
 ) | frozenset(_SAME)
