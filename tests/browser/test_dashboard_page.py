@@ -1,34 +1,152 @@
-"""The dashboard: a wallet signs in, a key is made and used by a real client, and both counters move on the open page."""
+"""The dashboard: a wallet signs in, a key is made, a real client uses it, and both counters move on the open page."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import openai
+import pytest
 from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+from jatevo_testing.axe import violations
+from jatevo_testing.browser import Opener, Shot
+from jatevo_testing.stack import Stack
+from playwright.sync_api import Page
 
-# Announces a wallet as EIP-6963 says; its signatures are made by the test, with a real key.
-INJECTED = """
-(() => {
-  const listeners = {};
-  const provider = {
-    request: ({method, params}) => window.walletRequest(method, params ?? []).then(answer => {
-      if (answer.error) { const error = new Error(answer.error.message); error.code = answer.error.code; throw error; }
-      return answer.result;
-    }),
-    on: (name, listener) => { (listeners[name] ??= []).push(listener); },
-  };
-  window.emitFromWallet = (name, value) => (listeners[name] ?? []).forEach(listener => listener(value));
-  const info = {uuid: "00000000-0000-4000-8000-000000000001", name: "Test Wallet", icon: "data:image/svg+xml,<svg/>", rdns: "test.wallet"};
-  const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", {detail: Object.freeze({info, provider})}));
-  addEventListener("eip6963:requestProvider", announce);
-  announce();
-})();
-"""
-CONNECT = "[data-wallet^='eip6963']"
+from jatevo_local.engine import PROJECT
+
+INJECTED = (PROJECT / "tests/browser/injected_wallet.js").read_text()
+CONNECT = "#wallets [data-wallet^='eip6963']"
+DEMO = "#wallets [data-wallet='demo']"
 
 
 @dataclass
 class InjectedWallet:
-    """The wallet that the pages find."""
+    """A wallet in the browser: the page meets it by EIP-6963, its signatures are made here with a real key."""
 
-    account: object = field(default_factory=Account.create)
+    account: LocalAccount = field(default_factory=Account.create)
     declines: bool = False
-    signed: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def request(self, method: str, parameters: list[Any]) -> dict[str, Any]:
+        self.asked.append(method)
+        if self.declines and method in {"eth_requestAccounts", "personal_sign"}:
+            return {"error": {"code": 4001, "message": "User rejected the request."}}
+        if method == "eth_requestAccounts":
+            return {"result": [self.account.address]}
+        if method == "eth_chainId":
+            return {"result": hex(31337)}
+        text = bytes.fromhex(parameters[0].removeprefix("0x")).decode()
+        signed = self.account.sign_message(encode_defunct(text=text))
+        return {"result": f"0x{signed.signature.hex().removeprefix('0x')}"}
+
+
+type WithWallet = Callable[[InjectedWallet], Page]
+
+
+@pytest.fixture
+def with_wallet(opened: Opener) -> WithWallet:
+    """Opens the dashboard in a browser that has a wallet."""
+
+    def open_dashboard(wallet: InjectedWallet) -> Page:
+        page = opened("/health", expects=("401",))
+        page.expose_function("walletRequest", wallet.request)
+        page.add_init_script(INJECTED)
+        page.goto(page.url.replace("/health", "/dashboard"))
+        page.wait_for_selector(CONNECT)
+        return page
+
+    return open_dashboard
+
+
+def signed_in(page: Page, button: str = CONNECT) -> None:
+    page.locator(button).click()
+    page.wait_for_selector("#account:visible")
+    page.wait_for_selector("#requests:not(:text('–'))")
+
+
+def new_key(page: Page, name: str) -> str:
+    page.locator("#new-key").click()
+    page.locator("#key-name").fill(name)
+    page.locator("#key-create").click()
+    page.wait_for_selector("#new-secret")
+    return page.locator("#new-secret").inner_text()
+
+
+def test_the_demo_wallet_leads_to_a_key_and_the_counters_move(opened: Opener, stack: Stack, shot: Shot) -> None:
+    page = opened("/dashboard", expects=("401",))
+    signed_in(page, DEMO)
+    assert re.match(r"0\s*/ 11 daily", page.locator("#requests").inner_text())
+    assert "$11.00 daily" in page.locator("#budget").inner_text()
+    assert "= value" in page.locator("#why").inner_text()
+
+    secret = new_key(page, "production")
+    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
+    page.wait_for_selector("#requests:text-matches('^1')")
+    page.wait_for_selector("#budget:text-matches('^[$]0[.]0+[1-9]')")
+    page.wait_for_selector("#recent code:text('smollm2')")
+    page.wait_for_selector("#chart svg rect")
+
+    assert violations(page) == []
+    shot(page, "dashboard-1280-light")
+
+
+def test_a_disabled_key_stops_at_once(opened: Opener, stack: Stack) -> None:
+    page = opened("/dashboard", expects=("401",))
+    page.on("dialog", lambda dialog: dialog.accept())
+    signed_in(page, DEMO)
+    secret = new_key(page, "short-lived")
+    page.locator("[aria-label='Disable short-lived']").click()
+    page.wait_for_selector("[aria-label='Delete short-lived']")
+    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    with pytest.raises(openai.PermissionDeniedError):
+        client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
+
+
+def test_a_wallet_of_the_browser_signs_in_and_out(with_wallet: WithWallet) -> None:
+    wallet = InjectedWallet()
+    page = with_wallet(wallet)
+    signed_in(page)
+
+    assert wallet.account.address.lower() in page.locator("#who").inner_text().lower()
+    assert "no budget today" in page.locator("#standing").inner_text()
+    assert page.locator("#why li").count() >= 1
+    page.reload()
+    page.wait_for_selector("#account:visible")
+    page.locator("#sign-out").click()
+    page.wait_for_selector("#connect:visible")
+    page.reload()
+    page.wait_for_selector("#connect:visible")
+
+
+def test_a_wallet_that_declines_is_told_so_and_may_try_again(with_wallet: WithWallet) -> None:
+    wallet = InjectedWallet(declines=True)
+    page = with_wallet(wallet)
+    page.locator(CONNECT).click()
+    page.wait_for_selector("#notice:text('declined')")
+    wallet.declines = False
+    signed_in(page)
+
+
+def test_a_wallet_that_changes_its_account_is_noticed(with_wallet: WithWallet) -> None:
+    wallet = InjectedWallet()
+    page = with_wallet(wallet)
+    signed_in(page)
+    page.evaluate("emitFromWallet('accountsChanged', [])")
+
+    page.wait_for_selector("#notice:text('changed')")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_can_be_used_on_a_phone(opened: Opener, shot: Shot, theme: str) -> None:
+    page = opened("/dashboard", width=360, theme=theme, expects=("401",))
+    page.wait_for_selector(DEMO)
+    assert violations(page) == []
+    signed_in(page, DEMO)
+
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shot(page, f"dashboard-360-{theme}")

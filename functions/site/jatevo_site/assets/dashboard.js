@@ -98,43 +98,70 @@ function signedOut() {
 
 /* ---------------------------------------------------------------- what is shown */
 
-/** @param {any} today */
-function showCounters(today) {
-  const used = today.requests_used;
-  byId("requests").replaceChildren(grouped(used), h("small", {}, ` / ${grouped(today.requests_limit)} daily`));
-  fill("requests-meter", today.requests_limit > 0 ? Math.min(100, Math.floor((100 * used) / today.requests_limit)) : 0);
-  byId("requests-flight").textContent = today.open_requests ? `${grouped(today.open_requests)} under way.` : "";
-  byId("budget").replaceChildren(dollars(today.budget_used_usd), h("small", {}, ` / ${dollars(today.budget_limit_usd)} daily`));
-  fill("budget-meter", percent(today.budget_used_usd, today.budget_limit_usd));
-  byId("budget-flight").textContent = nano(today.budget_held_usd) > 0n ? `${dollars(today.budget_held_usd)} held by requests under way.` : "";
-  notice(byId("standing"), ...standing(today));
+/** @param {any} now */
+function showCounters({ limits, today }) {
+  const requests = limits.requests_per_day;
+  byId("requests").replaceChildren(grouped(today.requests_used), h("small", {}, ` / ${grouped(requests)} daily`));
+  fill("requests-meter", requests > 0 ? Math.min(100, Math.floor((100 * today.requests_used) / requests)) : 0);
+  byId("requests-flight").textContent = today.requests_in_flight ? `${grouped(today.requests_in_flight)} under way.` : "";
+  byId("budget").replaceChildren(dollars(today.budget_spent_usd), h("small", {}, ` / ${dollars(limits.budget_usd_per_day)} daily`));
+  fill("budget-meter", percent(today.budget_spent_usd, limits.budget_usd_per_day));
+  const held = nano(today.budget_in_flight_usd) > 0n;
+  byId("budget-flight").textContent = held ? `${dollars(today.budget_in_flight_usd)} held by requests under way.` : "";
+  notice(byId("standing"), ...standing(limits, today));
 }
 
 /**
  * Which limit ran out, and what helps.
+ * @param {any} limits
  * @param {any} today
  * @returns {[string | null, "bad" | "warn"]}
  */
-function standing(today) {
+function standing(limits, today) {
   const helps = "Wait for 00:00 UTC, or hold more JTVO: it counts from the next snapshot.";
-  if (today.requests_limit === 0 && nano(today.budget_limit_usd) === 0n) return ["There is no budget today. Hold JTVO in a linked wallet: it counts from the next snapshot.", "warn"];
-  if (today.requests_used >= today.requests_limit) return [`Limit A ran out: all ${grouped(today.requests_limit)} requests of today are used. ${helps}`, "bad"];
-  const left = nano(today.budget_limit_usd) - nano(today.budget_used_usd);
-  if (left <= 0n) return [`Limit B ran out: today's ${dollars(today.budget_limit_usd)} are spent. ${helps}`, "bad"];
-  if (percent(today.budget_used_usd, today.budget_limit_usd) >= WARN_PERCENT) return ["Most of today's dollars are spent. A smaller max_tokens makes the rest go further.", "warn"];
-  if (today.requests_used * 100 >= today.requests_limit * WARN_PERCENT) return ["Most of today's requests are used.", "warn"];
+  const [requests, budget] = [limits.requests_per_day, limits.budget_usd_per_day];
+  if (requests === 0 && nano(budget) === 0n) return ["There is no budget today. What helps is said below.", "warn"];
+  if (today.requests_remaining === 0) return [`Limit A ran out: all ${grouped(requests)} requests of today are used. ${helps}`, "bad"];
+  if (nano(today.budget_remaining_usd) === 0n && nano(today.budget_in_flight_usd) === 0n) {
+    return [`Limit B ran out: today's ${dollars(budget)} are spent. ${helps}`, "bad"];
+  }
+  if (percent(today.budget_spent_usd, budget) >= WARN_PERCENT) {
+    return ["Most of today's dollars are spent. A smaller max_tokens makes the rest go further.", "warn"];
+  }
+  if (today.requests_used * 100 >= requests * WARN_PERCENT) return ["Most of today's requests are used.", "warn"];
   return [null, "warn"];
 }
 
-/** @param {string} term @param {string} text @param {string} [kind] */
+/**
+ * @param {string} term
+ * @param {string} text
+ * @param {string} [kind]
+ */
 const part = (term, text, kind = "") => h("div", { class: kind }, h("dt", {}, term), h("dd", {}, text));
 
-/** @param {any} explained */
-function showWhy(explained) {
-  const rows = explained.sum.map((/** @type {{label: string, value: string, result?: boolean}} */ each) => part(each.label, each.value, each.result ? "result" : ""));
+/** @param {any} now */
+function showWhy(now) {
+  const found = now.entitlement;
+  if (found === null) {
+    byId("why").replaceChildren(h("p", {}, "An operator has set this account's limits; holdings do not change them."));
+    return;
+  }
+  const tokens = found.wallets.map((/** @type {any} */ wallet) => wallet.counted ?? "0").join(" + ") || "0";
+  const price = found.price.usd === null ? "no price" : `$${found.price.usd}`;
+  const read = found.snapshot ? found.snapshot.taken_at.replace("T", " ").replace(/:\d\dZ$/, " UTC") : "none yet";
+  const reasons = found.why.map((/** @type {{message: string}} */ why) => h("li", {}, why.message));
   byId("why").replaceChildren(
-    h("dl", { class: "sum" }, ...rows),
-    ...explained.notes.map((/** @type {string} */ note) => h("p", { class: "muted small" }, note)),
+    h(
+      "dl",
+      { class: "sum" },
+      part("Tokens that count", tokens),
+      part(`× price (${found.price.state})`, price),
+      part("= value", dollars(found.value_usd)),
+      part("Budget a day", dollars(found.budget_usd_per_day), "result"),
+      part("Requests a day", grouped(found.requests_per_day), "calls"),
+    ),
+    h("p", { class: "muted small" }, `Counted in the snapshot of ${read}. Each dollar held gives $${found.policy.budget_usd_per_usd_held} a day.`),
+    ...(reasons.length ? [h("ul", { class: "small" }, ...reasons)] : []),
   );
 }
 
@@ -199,11 +226,11 @@ async function open() {
 
 async function refresh() {
   const [now, wallets, ledger] = await Promise.all([json("account/v1/budget"), json("account/v1/wallets"), json("account/v1/ledger?format=json&limit=20&newest=true")]);
-  const moved = budget !== null && JSON.stringify(now.today) !== JSON.stringify(budget.today);
+  const moved = budget !== null && JSON.stringify([now.today, now.limits]) !== JSON.stringify([budget.today, budget.limits]);
   budget = now;
   byId("who").hidden = false;
-  showCounters(now.today);
-  showWhy(now.explained);
+  showCounters(now);
+  showWhy(now);
   showWallets(wallets.wallets);
   showRecent(ledger.entries);
   if (moved) await Promise.all([showKeys(), showUsage()]);
@@ -234,7 +261,7 @@ async function begin() {
   }
   discover(addWallet);
   setInterval(() => {
-    if (budget !== null) byId("countdown").textContent = until(budget.resets_at_unix_s);
+    if (budget !== null) byId("countdown").textContent = until(Date.parse(budget.resets_at) / 1000);
   }, 1000);
   try {
     await open();
