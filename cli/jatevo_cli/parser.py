@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jatevo_cli import commands, prices, values
+from jatevo_cli import commands, prices, routes, values
 
 _DESCRIPTION = """\
 Operate a Jatevo Gateway.
@@ -28,6 +28,8 @@ examples:
   jatevo admin account create --name Ada --requests-per-day 1000 --budget-usd-per-day 25.00
   jatevo admin key create --account acct_… --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
   jatevo admin price set 0.0025 --expires 12h --reason 'sources down'
+  jatevo admin routes
+  jatevo admin route --model auto --input-bytes 20000
   jatevo admin window show --account acct_…
   jatevo admin ledger list --account acct_… --day 2026-11-23 --json
 """
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
     _holdings(topics)
     _operator(_topic(topics, "operator", "who may administer"))
+    _routes(topics)
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
 
@@ -194,6 +197,30 @@ def _key_limits(command: argparse.ArgumentParser, models: str) -> None:
         metavar="WHEN",
         help="a day (2026-12-31), an instant (2026-12-31T18:00:00Z), a time from now (30d, 12h), or never",
     )
+
+
+def _routes(topics: Subparsers) -> None:
+    left_out = argparse.SUPPRESS
+    _command(topics, "routes", routes.show, "show every route, its health and the lanes that use it")
+    dry = _command(topics, "route", routes.show, "say how a request would be routed, and why; nothing is sent")
+    dry.add_argument("--model", required=True, metavar="ID", help="a model, lane/model or auto")
+    dry.add_argument("--lane", default=left_out, metavar="ID")
+    dry.add_argument("--key", dest="key_id", default=left_out, metavar="ID", help="for this key (default: for anybody)")
+    dry.add_argument("--input-bytes", type=values.whole, default=left_out, metavar="N")
+    dry.add_argument("--output-tokens", type=values.whole, default=left_out, metavar="N")
+    dry.add_argument("--images", type=values.whole, default=left_out, metavar="N")
+    dry.add_argument("--fields", type=values.names, default=left_out, metavar="A,B", help="fields its body has")
+    dry.add_argument("--prompt-cache-key", default=left_out, metavar="KEY")
+    dry.add_argument("--zdr", action="store_true", default=left_out, help="nothing of it may be kept upstream")
+    pool = _topic(topics, "pool", "upstreams, in and out of use")
+    for name, run, purpose in (
+        ("drain", routes.drain, "take a pool out of use; requests under way end"),
+        ("undrain", routes.undrain, "put a pool back into use"),
+    ):
+        _command(pool, name, run, purpose).add_argument("pool", metavar="POOL")
+    trail = _command(topics, "audit", routes.audit, "list what operators changed, the latest first")
+    trail.add_argument("--month", help="a month such as 2026-11 (default: this one)")
+    trail.add_argument("--limit", type=values.whole, default=100)
 
 
 def _operator(topic: Subparsers) -> None:

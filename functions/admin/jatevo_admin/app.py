@@ -12,6 +12,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `PUT DELETE /price/rate`                                     | a rate of one's own, for a time and a reason        |
 | `POST /holdings/snapshot`, `POST /holdings/refresh`          | take one now; look again, also at one account only  |
 | `POST /sweep`                                                | run the sweeper now                                 |
+| `GET /routes`, `POST /routes/decide`, `/pools`, `/audit`      | see `routing`                                       |
 | `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
 """
 
@@ -34,6 +35,7 @@ from jatevo_admin.bodies import (
 )
 from jatevo_admin.errors import add_handlers
 from jatevo_admin.guard import Guard
+from jatevo_admin.routing import routing
 from jatevo_admin.shapes import (
     Json,
     account_shape,
@@ -61,14 +63,14 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices, _holdings):
+    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices, _holdings, routing):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 
 
 def _catalogue(administration: Administration) -> APIRouter:
     router = APIRouter()
-    catalogues = administration.catalogues
+    catalogues, audit = administration.catalogues, administration.audit
 
     @router.get("/catalog")
     async def show(version: Version = None) -> Json:
@@ -77,6 +79,11 @@ def _catalogue(administration: Administration) -> APIRouter:
     @router.put("/catalog")
     async def apply(body: CatalogueBody, request: Request) -> Json:
         applied = await catalogues.apply(body.document, request.state.operator, dry_run=body.dry_run)
+        if applied.changed:
+            after = {"version": applied.version, "difference": applied.difference}
+            await audit.note(
+                request.state.operator, "catalog.apply", "catalog", {"version": applied.version - 1}, after
+            )
         return applied_shape(applied, dry_run=body.dry_run)
 
     return router
@@ -84,11 +91,13 @@ def _catalogue(administration: Administration) -> APIRouter:
 
 def _accounts(administration: Administration) -> APIRouter:
     router = APIRouter(prefix="/accounts")
-    accounts = administration.accounts
+    accounts, audit = administration.accounts, administration.audit
 
     @router.post("", status_code=201)
-    async def create(body: NewAccountBody) -> Json:
-        return account_shape(await accounts.create(body.wanted()))
+    async def create(body: NewAccountBody, request: Request) -> Json:
+        created = account_shape(await accounts.create(body.wanted()))
+        await audit.note(request.state.operator, "account.create", created["account_id"], None, created)
+        return created
 
     @router.get("")
     async def page(after: After = None, limit: Limit = 100) -> Json:
@@ -100,19 +109,23 @@ def _accounts(administration: Administration) -> APIRouter:
         return account_shape(await accounts.get(account_id))
 
     @router.patch("/{account_id}")
-    async def change(account_id: str, body: AccountChangeBody) -> Json:
-        return account_shape(await accounts.change(account_id, body.wanted()))
+    async def change(account_id: str, body: AccountChangeBody, request: Request) -> Json:
+        before = account_shape(await accounts.get(account_id))
+        after = account_shape(await accounts.change(account_id, body.wanted()))
+        await audit.note(request.state.operator, "account.change", account_id, before, after)
+        return after
 
     return router
 
 
 def _keys(administration: Administration) -> APIRouter:
     router = APIRouter()
-    keys, catalogues = administration.keys, administration.catalogues
+    keys, catalogues, audit = administration.keys, administration.catalogues, administration.audit
 
     @router.post("/accounts/{account_id}/keys", status_code=201)
-    async def create(account_id: str, body: NewKeyBody) -> Json:
+    async def create(account_id: str, body: NewKeyBody, request: Request) -> Json:
         created = await keys.create(account_id, body.wanted())
+        await audit.note(request.state.operator, "key.create", created.key.id, None, key_shape(created.key))
         unknown = await catalogues.unknown(created.key.models)
         return {"key": created.secret, **key_shape(created.key), "unknown_models": unknown}
 
@@ -121,13 +134,18 @@ def _keys(administration: Administration) -> APIRouter:
         return {"keys": [key_shape(key) for key in await keys.of_account(account_id)]}
 
     @router.patch("/keys/{key_id}")
-    async def change(key_id: str, body: KeyChangeBody) -> Json:
+    async def change(key_id: str, body: KeyChangeBody, request: Request) -> Json:
+        before = key_shape(await keys.get(key_id))
         key = await keys.change(key_id, body.changes())
+        await audit.note(request.state.operator, "key.change", key_id, before, key_shape(key))
         return {**key_shape(key), "unknown_models": await catalogues.unknown(key.models)}
 
     @router.post("/keys/{key_id}/disable")
-    async def disable(key_id: str) -> Json:
-        return key_shape(await keys.disable(key_id))
+    async def disable(key_id: str, request: Request) -> Json:
+        before = key_shape(await keys.get(key_id))
+        after = key_shape(await keys.disable(key_id))
+        await audit.note(request.state.operator, "key.disable", key_id, before, after)
+        return after
 
     return router
 
@@ -157,20 +175,24 @@ def _books(administration: Administration) -> APIRouter:
 
 def _operators(administration: Administration) -> APIRouter:
     router = APIRouter(prefix="/operators")
-    operators = administration.operators
+    operators, audit = administration.operators, administration.audit
 
     @router.get("")
     async def everyone() -> Json:
         return {"operators": [operator_shape(operator) for operator in await operators.all()]}
 
     @router.post("", status_code=201)
-    async def create(body: OperatorBody) -> Json:
+    async def create(body: OperatorBody, request: Request) -> Json:
         created = await operators.create(body.name)
+        after = operator_shape(created.operator)
+        await audit.note(request.state.operator, "operator.create", body.name, None, after)
         return {"token": created.token, **operator_shape(created.operator)}
 
     @router.post("/{name}/disable")
-    async def disable(name: str) -> Json:
-        return operator_shape(await operators.disable(name))
+    async def disable(name: str, request: Request) -> Json:
+        after = operator_shape(await operators.disable(name))
+        await audit.note(request.state.operator, "operator.disable", name, {**after, "enabled": True}, after)
+        return after
 
     return router
 

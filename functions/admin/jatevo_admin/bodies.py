@@ -52,6 +52,20 @@ class AccountChangeBody(Body):
         return AccountChange(**self.given())
 
 
+class QuestionBody(Body):
+    """A request as far as routing it goes."""
+
+    model: str
+    lane: str | None = None
+    key_id: str | None = None
+    input_bytes: int = Field(default=400, ge=0, le=100_000_000)
+    output_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
+    images: int = Field(default=0, ge=0, le=1000)
+    fields: list[str] = Field(default_factory=list)
+    prompt_cache_key: str | None = None
+    zdr: bool = False
+
+
 class OperatorBody(Body):
     """A new operator."""
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
+    from jatevo.application.administration.routes import Routes
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.histories import Histories
     from jatevo.application.holdings import Readers
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from jatevo.application.inference import Inference
     from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
+    from jatevo.application.registry import Registry
     from jatevo.application.self_service import SelfService
     from jatevo.application.showcase import Showcase
     from jatevo.application.snapshots import Snapshots
@@ -271,6 +273,7 @@ class Gateway(Process):
 
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
+        from jatevo.adapters.dynamodb.audit import DynamoAudit
         from jatevo.adapters.dynamodb.models import Tables
         from jatevo.adapters.dynamodb.registry import DynamoRegistry
         from jatevo.application.administration import Administration
@@ -280,6 +283,7 @@ class Gateway(Process):
         from jatevo.application.administration.keys import Keys
         from jatevo.application.administration.operators import Operators
         from jatevo.application.administration.prices import PriceAdministration
+        from jatevo.application.audit import Audit
         from jatevo.application.limits import LimitChanges
 
         registry = DynamoRegistry(Tables.connect(self.options, self.names))
@@ -296,7 +300,20 @@ class Gateway(Process):
             prices=PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices),
             snapshots=self.snapshots(),
             refresh=self.holdings_refresh(),
+            routes=self._routes(registry),
+            audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
         )
+
+    def _routes(self, registry: "Registry") -> "Routes":
+        from jatevo.adapters.dynamodb.health import DynamoHealth
+        from jatevo.adapters.wire.chat_answer import ChatFormat
+        from jatevo.application.administration.routes import Routes
+        from jatevo.application.planning import Planner
+
+        store = DynamoHealth(self.dynamodb, self.names)
+        planner = Planner(self.health, self.clock, self.randomness)
+        formats = ChatFormat(self.settings.wording)
+        return Routes(self.directory, registry, store, self.health, planner, formats, self.clock)
 
     def self_service(self) -> "SelfService":
         """Return the use cases of owners."""

@@ -12,6 +12,8 @@ from jatevo.application.administration.catalogues import Catalogues
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
+from jatevo.application.administration.routes import Routes
+from jatevo.application.audit import Audit
 from jatevo.application.holdings_refresh import HoldingsRefresh
 from jatevo.application.snapshots import Snapshots
 from jatevo.application.sweeper import Sweeper
@@ -30,3 +32,5 @@ class Administration:
     prices: PriceAdministration
     snapshots: Snapshots
     refresh: HoldingsRefresh
+    routes: Routes
+    audit: Audit

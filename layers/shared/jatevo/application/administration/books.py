@@ -81,6 +81,10 @@ class Books:
                 return Statement(account.id, day, by_model)
             after = page[-1].reservation_id
 
+    def month(self) -> str:
+        """Return the month that it is (UTC)."""
+        return utc_day(self._clock.now_ms() // 1000)[:7]
+
     async def _account(self, account_id: str) -> Account:
         account = await self._registry.account(account_id)
         if account is None:

@@ -133,6 +133,13 @@ def day(value: str) -> str:
     raise InvalidValue("A day is written like 2026-11-23 (UTC).", param="day")
 
 
+def month(value: str) -> str:
+    """Return a month such as 2026-11."""
+    if not (len(value) == 7 and day(f"{value}-01")):
+        raise InvalidValue("A month is written like 2026-11.", param="month")
+    return value
+
+
 def _within(value: int | None, low: int, high: int, param: str) -> int | None:
     if value is not None and not low <= value <= high:
         raise InvalidValue(f"{param} must be from {low} to {high}.", param=param)

@@ -113,6 +113,10 @@ class Keys:
         await self._account(account_id)
         return await self._registry.keys(account_id)
 
+    async def get(self, key_id: str) -> ApiKey:
+        """Return a key. Raises NotThere."""
+        return await self._get(key_id)
+
     async def change(self, key_id: str, change: KeyChange) -> ApiKey:
         """Return the key as changed. Raises NotThere, InvalidValue, Refused for a disabled key."""
         for _ in range(ATTEMPTS):
