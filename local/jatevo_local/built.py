@@ -44,6 +44,10 @@ class BuiltRoute:
     timeout_s: float
 
 
+_CONDITIONS = "AWS::Conditions"
+"""Where the conditions stand among the values of parameters: a name that no parameter can have."""
+
+
 def transformed() -> dict[str, Any]:
     """Return what CloudFormation would make of the template. Raises StackError when nothing was built."""
     return _read("transformed.json")
@@ -55,6 +59,7 @@ def functions() -> dict[str, BuiltFunction]:
     shared = built["Globals"]["Function"]
     values = {name: parameter["Default"] for name, parameter in built["Parameters"].items()}
     values["AWS::StackName"] = "jatevo"
+    values[_CONDITIONS] = built.get("Conditions", {})
     return {
         name: _function(name, resource["Properties"], shared, values)
         for name, resource in built["Resources"].items()
@@ -88,11 +93,19 @@ def _function(name: str, own: Mapping[str, Any], shared: Mapping[str, Any], valu
 
 
 def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
-    """Resolve the two intrinsic functions that the settings of functions use."""
+    """Resolve the intrinsic functions that the settings of functions use, and those in their conditions."""
     if not isinstance(value, dict):
         return value
     if "Ref" in value:
         return values[value["Ref"]]
+    if "Fn::If" in value:
+        condition, so, otherwise = value["Fn::If"]
+        return _resolved(so if _resolved(values[_CONDITIONS][condition], values) else otherwise, values)
+    if "Fn::Not" in value:
+        return not _resolved(value["Fn::Not"][0], values)
+    if "Fn::Equals" in value:
+        one, other = value["Fn::Equals"]
+        return str(_resolved(one, values)) == str(_resolved(other, values))
     text: str = value["Fn::Sub"]
     for name, known in values.items():
         text = text.replace(f"${{{name}}}", str(known))
