@@ -41,8 +41,10 @@ class Books:
         return self.limits.budget_nano_usd - self.charged - sum(hold.amount_nano_usd for hold in self.open.values())
 
     def refuses(self, hold: Hold) -> bool:
-        over = self.accepted + hold.requests > self.limits.requests or self.budget_left < hold.amount_nano_usd
-        return over or len(self.open) >= self.limits.concurrency
+        """Whether any bound refuses what a hold takes. What it does not take cannot refuse it."""
+        over = hold.requests and self.accepted + hold.requests > self.limits.requests
+        short = hold.amount_nano_usd and self.budget_left < hold.amount_nano_usd
+        return bool(over or short) or len(self.open) >= self.limits.concurrency
 
 
 class WindowMachine(RuleBasedStateMachine):

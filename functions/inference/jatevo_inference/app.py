@@ -29,7 +29,15 @@ from jatevo.adapters.http.encodings import ACCEPTED, BadEncoding, UnknownEncodin
 from jatevo.adapters.wire.chat_answer import ChatFormat
 from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
-from jatevo.adapters.wire.headers import Standing, limit_headers, standing_in, standing_of, tightest
+from jatevo.adapters.wire.headers import (
+    Standing,
+    limit_headers,
+    standing_in,
+    standing_of,
+    standing_with,
+    tightest,
+    without_budget,
+)
 from jatevo.adapters.wire.responses_format import ResponsesFormat
 from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
@@ -193,15 +201,14 @@ class _Request:
             return _TOO_LARGE
 
     async def _send_whole(self, done: Completed) -> None:
-        back = done.reservation.terms.reserved_nano_usd - done.entry.figures.charge_nano_usd
-        standing = standing_of(*done.reservation.windows, given_back_nano_usd=back)
+        standing = standing_with(done.reservation, done.entry)
         self._started = True
         await respond(self._send, 200, self._headers(standing), done.body)
 
     async def _send_stream(self, streaming: Streaming) -> None:
         """Write a stream until it ends, or give it up when nobody reads it."""
         self._started = True
-        await start(self._send, 200, {**self._headers(standing_of(*streaming.reservation.windows)), **_SSE})
+        await start(self._send, 200, {**self._headers(standing_with(streaming.reservation)), **_SSE})
         channel = streaming.channel
         writing = asyncio.ensure_future(self._write(streaming))
         watching = [
@@ -231,12 +238,7 @@ class _Request:
         if rejected.reservation is None:
             return rejected.refusal
         self._id = rejected.reservation.id
-        back, request_back = 0, False
-        if rejected.entry is not None:
-            back = rejected.reservation.terms.reserved_nano_usd - rejected.entry.figures.charge_nano_usd
-            request_back = rejected.entry.gives_request_back
-        standing = standing_of(*rejected.reservation.windows, given_back_nano_usd=back, request_back=request_back)
-        await self._send_error(rejected.refusal, standing)
+        await self._send_error(rejected.refusal, standing_with(rejected.reservation, rejected.entry))
         return None
 
     async def _refuse(self, refusal: Refusal, *, told: bool = True) -> None:
@@ -254,6 +256,8 @@ class _Request:
             key = await self._services.counters.of_key(caller.key)
         except StoreError:
             return None
+        if caller.reseller_margin_bps is not None:
+            account = without_budget(account)
         return tightest(*told, *(standing_of(window) for window in (account, key) if window is not None))
 
     async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:

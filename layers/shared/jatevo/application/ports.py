@@ -85,9 +85,10 @@ class WindowStore(Protocol):
         """End a reservation. Return False when it was not open: already applied. Harmless to repeat."""
         ...
 
-    async def open(self, window: Window, account_version: int, *, key_digest: str | None = None) -> None:
+    async def open(self, window: Window, account_version: int | None, *, key_digest: str | None = None) -> None:
         """
-        Put a fresh window unless one is there, only while its account still has `account_version`.
+        Put a fresh window unless one is there, only while its account still has `account_version` (None: it is a
+        lane's, and of no account).
 
         A key's window names its key by `key_digest`: only while its caps still have the version of the window.
         Raises Conflict when the account or key has changed; a window already there is no error.

@@ -9,20 +9,22 @@ One write before the upstream is called, two after:
 
 Guarantees: a reservation id is attempted once; an attempt whose answer was lost is decided `released` before another
 is made; no request is accepted unless every window took its hold; nothing is held that was refused.
+
+An account with a balance is tried first with its budgets of the day and month; where one of them has no room for the
+money, once more with the money held in the balance, and only its request and slot in the others (decision 32).
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from jatevo.application.limits import LimitChanges
+from jatevo.application.fitting import BUDGET_BOUNDS, Fitting, Seen, refused_by_balance, refused_for_money
+from jatevo.application.openings import Openings, Renew
 from jatevo.application.ports import (
     Clock,
-    Conflict,
     Directory,
     Ledger,
     OutcomeUnknown,
@@ -32,25 +34,20 @@ from jatevo.application.ports import (
     WindowStore,
 )
 from jatevo.application.refusal_memory import RefusalMemory
+from jatevo.application.settling import Settling
+from jatevo.application.slots import Slots
+from jatevo.application.wanted import Policy, Reservation, Wanted
 from jatevo.domain import ids, settlement
-from jatevo.domain.accounts import REVOCATION_MEMORY_S, Account, Caller, account_window, key_window, limits_on
-from jatevo.domain.calendar import next_reset_unix_s, utc_day
-from jatevo.domain.catalogue import Model
-from jatevo.domain.lanes import SHARED, Lane, margin_for
+from jatevo.domain.accounts import Caller
+from jatevo.domain.binding import Binding, Funding, Kind, bindings, hold_in, mark_of, slot_binding
 from jatevo.domain.ledger import LedgerEntry, Reason, Timings
 from jatevo.domain.money import share_nano_usd
-from jatevo.domain.projection import (
-    Ask,
-    Projection,
-    affordable_output_cap,
-    project,
-    shrink_default_cap,
-    with_output_cap,
-)
-from jatevo.domain.refusals import Code, QuotaFacts, Refusal, Scope
+from jatevo.domain.projection import Projection
+from jatevo.domain.refusals import Refusal
 from jatevo.domain.settlement import Terms, Verdict
-from jatevo.domain.tokens import UsageSource
-from jatevo.domain.windows import EVERY_KEY, Bound, Hold, Limits, Refused, Window, WindowKey, bound_against, opened
+from jatevo.domain.windows import Bound, Hold, Limits, Refused, Window, WindowKey, opened
+
+__all__ = ["CountTokens", "Policy", "Renew", "Reservation", "Reservations", "Wanted"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,72 +55,6 @@ _MOST_ATTEMPTS = 8
 _PROMPT_ATTEMPTS = 3
 _MOST_FITTINGS = 5
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
-_RELEASE_PATIENCE_S = 5
-_BUDGET_BOUNDS = frozenset({Bound.BUDGET_EMPTY, Bound.BUDGET_TOO_SMALL, Bound.BUDGET_IN_FLIGHT})
-
-_CODES = {
-    Bound.KEY_BLOCKED: Code.KEY_DISABLED,
-    Bound.REQUESTS_EMPTY: Code.REQUEST_QUOTA_EXHAUSTED,
-    Bound.BUDGET_EMPTY: Code.BUDGET_EXHAUSTED,
-    Bound.BUDGET_TOO_SMALL: Code.PROJECTED_COST_EXCEEDS_BUDGET,
-    Bound.BUDGET_IN_FLIGHT: Code.BUDGET_IN_FLIGHT,
-    Bound.CONCURRENCY: Code.CONCURRENCY_LIMIT,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """
-    How reservations are made.
-
-    `upstream_deadline_s`: no upstream is read later than this after the reservation. `grace_s`: how long after that
-    settling may take before the sweeper gives the reservation up. `exposure_cap_bps`: share of the daily budget up to
-    which unanswered requests of a day are not charged.
-    """
-
-    upstream_deadline_s: int = 600
-    grace_s: int = 30
-    margin_bps: int = 1000
-    exposure_cap_bps: int = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be reserved: a caller's request for a model, as the projection sees it."""
-
-    caller: Caller
-    model: Model
-    price_version: int
-    ask: Ask
-    lane: Lane = Lane(SHARED)
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A request that was accepted, and all that its settlement needs."""
-
-    id: str
-    wanted: Wanted
-    projection: Projection
-    terms: Terms
-    holds: tuple[tuple[WindowKey, Hold], ...]
-    windows: tuple[Window, ...]
-    """The windows that bind it, the account's last, right after this request was accepted."""
-    exposure_left_nano_usd: int
-
-    @property
-    def window(self) -> Window:
-        """The account's window."""
-        return self.windows[-1]
-
-    @property
-    def reserved_at_ms(self) -> int:
-        return ids.reserved_at_ms(self.id)
-
-    @property
-    def expires_at_unix_s(self) -> int:
-        return self.holds[0][1].expires_at_unix_s
 
 
 class CountTokens(Protocol):
@@ -132,21 +63,60 @@ class CountTokens(Protocol):
     def __call__(self) -> Awaitable[int | None]: ...
 
 
-class Renew(Protocol):
-    """
-    Gives an account whose limits come from holdings those of a day, and returns it as it then is.
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One way to pay for a request. `least`: with a default cap of any length, however short."""
 
-    Reservations without one never open a window for such an account.
-    """
+    funding: Funding
+    least: bool = True
 
-    def __call__(self, account_id: str, day: str) -> Awaitable[Account | None]: ...
+
+_FROM_BUDGETS = (_Try(Funding.BUDGET),)
+_WITH_A_BALANCE = (_Try(Funding.BUDGET, least=False), _Try(Funding.PREPAID), _Try(Funding.BUDGET))
+"""A balance is there to be spent before an answer is cut short for want of budget."""
+
+
+@dataclass(slots=True)
+class _Asking:
+    """A request on its way to a reservation: what changes between attempts."""
+
+    wanted: Wanted
+    projection: Projection
+    funding: Funding
+    expires_at: int
+    count_tokens: CountTokens | None
+    seen: dict[WindowKey, Seen]
+
+    @property
+    def caller(self) -> Caller:
+        return self.wanted.caller
 
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A window of this day has to be opened first."""
+    """Windows that have to be opened first."""
 
-    day: str
+    bindings: Sequence[Binding]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What a window refused, and how it binds."""
+
+    binding: Binding
+    refused: Refused
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt: an id of its own, and what it holds so far, or may hold."""
+
+    id: str
+    mark: str
+    resale: int | None
+    holds: list[tuple[WindowKey, Hold]] = field(default_factory=list)
+    taken: list[tuple[Binding, Window]] = field(default_factory=list)
+    place: int = 0
 
 
 class Reservations:
@@ -164,14 +134,14 @@ class Reservations:
         renew: Renew | None = None,
     ) -> None:
         self._windows = windows
-        self._ledger = ledger
-        self._directory = directory
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
         self._memory = memory
-        self._renew = renew
-        self._limits = LimitChanges(windows, clock)
+        self._fitting = Fitting(policy)
+        self._openings = Openings(windows, directory, clock, memory, renew)
+        self._settling = Settling(windows, ledger, directory, clock, memory, grace_s=policy.grace_s)
+        self.slots = Slots(windows, self._openings, memory)
 
     def deadline_unix_ms(self, reservation: Reservation) -> int:
         """Return until when an upstream may be read for a reservation: its expiry less the grace for settling."""
@@ -185,23 +155,24 @@ class Reservations:
         does not fit is counted exactly where the upstream can. Raises StoreError when the store does not answer.
         """
         expires_at = self._clock.now_ms() // 1000 + self._policy.upstream_deadline_s + self._policy.grace_s
-        seen = self._expected_windows(wanted.caller)
-        projection = self._fitting(wanted, seen.values())
-        for fitting in itertools.count(1):
-            result = await self._attempts(wanted, projection, expires_at)
-            if not isinstance(result, Refused):
+        refusals: dict[Funding, Refused] = {}
+        asking: _Asking | None = None
+        for one in _WITH_A_BALANCE if wanted.caller.account.prepaid else _FROM_BUDGETS:
+            if one.funding in refusals and wanted.ask.output_cap is not None:
+                continue
+            asking = self._asking(wanted, one.funding, expires_at, count_tokens, asking)
+            result = await self._tried(asking, least=one.least)
+            if isinstance(result, Reservation):
                 return result
-            seen[result.window.key] = result.window
-            if result.bound in _BUDGET_BOUNDS and count_tokens is not None:
-                exact, count_tokens = await count_tokens(), None
-                if exact is not None and exact < projection.input_tokens:
-                    wanted = replace(wanted, ask=replace(wanted.ask, exact_input_tokens=exact))
-            tighter = self._fitting(wanted, seen.values())
-            fits_better = tighter.amount_nano_usd < projection.amount_nano_usd
-            if result.bound not in _BUDGET_BOUNDS or not fits_better or fitting == _MOST_FITTINGS:
-                return self._refusal(wanted, projection, result)
-            projection = tighter
-        raise AssertionError("the loop above ends by returning")
+            wanted, count_tokens = asking.wanted, asking.count_tokens
+            if result is not None:
+                refusals[one.funding] = result
+                if one.funding is Funding.BUDGET and not refused_for_money(result):
+                    break
+        assert asking is not None, "there is at least one way to pay"
+        told = [refusals[Funding.BUDGET]]
+        told += [one for one in refusals.values() if refused_by_balance(one)]
+        return self._fitting.refusal(wanted, asking.projection, told)
 
     async def settle(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
         """
@@ -210,12 +181,7 @@ class Reservations:
         Repeats through store failures as long as the grace lasts, never past the expiry; then the sweeper finishes
         the work. Raises StoreError only when not even the decision could be stored by then.
         """
-        entry = self._entry(reservation, verdict, timings)
-        until = min(reservation.expires_at_unix_s, self._clock.now_ms() // 1000 + self._policy.grace_s)
-        stored = await self._until(until, lambda: self._ledger.decide(entry))
-        await self._apply(reservation, stored, until)
-        await self._learn(reservation, stored)
-        return stored
+        return await self._settling.settle(reservation, verdict, timings, self.slots.taken(reservation))
 
     def unanswered(self, reservation: Reservation, reason: Reason, *, tries: int = 1) -> Verdict:
         """Return the verdict for a request that may have been billed upstream, `tries` times, and brought nothing."""
@@ -228,274 +194,204 @@ class Reservations:
             reservation.terms, reason, estimate, exposure_left_nano_usd=reservation.exposure_left_nano_usd, tries=tries
         )
 
-    async def _attempts(self, wanted: Wanted, projection: Projection, expires_at: int) -> Reservation | Refused:
+    def _asking(
+        self,
+        wanted: Wanted,
+        funding: Funding,
+        expires_at: int,
+        count_tokens: CountTokens | None,
+        before: _Asking | None,
+    ) -> _Asking:
+        """Return a request as it is first tried with one funding, knowing what the tries before have seen."""
+        now_ms = self._clock.now_ms()
+        seen: dict[WindowKey, Seen] = {}
+        for binding in self._bindings(wanted, now_ms, funding):
+            known = before.seen.get(binding.key) if before is not None else None
+            last = self._memory.last_seen(binding.key, now_ms) if known is None else known.window
+            seen[binding.key] = Seen(binding, last or opened(binding.key, binding.limits or Limits(), 0))
+        projection = self._fitting.fitting(wanted, seen.values())
+        return _Asking(wanted, projection, funding, expires_at, count_tokens, seen)
+
+    async def _tried(self, asking: _Asking, *, least: bool) -> Reservation | Refused | None:
+        """
+        Try to reserve with one funding, fitting the request more tightly as long as a budget refuses it.
+
+        None: only an answer cut short fits, and that is not the `least` that is asked for.
+        """
+        for fitting in itertools.count(1):
+            if not least and not self._fitting.comfortable(asking.wanted, asking.projection, asking.seen.values()):
+                return None
+            result = await self._attempts(asking)
+            if isinstance(result, Reservation):
+                return result
+            refused = result.refused
+            asking.seen[refused.window.key] = Seen(result.binding, refused.window)
+            if refused.bound not in BUDGET_BOUNDS:
+                return refused
+            await _count_exactly(asking)
+            tighter = self._fitting.fitting(asking.wanted, asking.seen.values())
+            if tighter.amount_nano_usd >= asking.projection.amount_nano_usd or fitting == _MOST_FITTINGS:
+                return refused
+            asking.projection = tighter
+        raise AssertionError("the loop above ends by returning")
+
+    async def _attempts(self, asking: _Asking) -> Reservation | _Refused:
         """Attempt with fresh ids until a window decides, pausing a little longer each time the store is in the way."""
         for attempt in range(_MOST_ATTEMPTS):
             await asyncio.sleep(_pause_s(attempt))
-            result = await self._attempt(wanted, projection, expires_at)
+            result = await self._attempt(asking)
             if isinstance(result, _Missing):
-                await self._open_missing(wanted.caller, result.day)
-            elif isinstance(result, Refused) and await self._caught_up(result.window, wanted.caller):
+                await self._openings.open_all(result.bindings, asking.caller)
+            elif isinstance(result, _Refused) and await self._openings.caught_up(
+                result.binding, result.refused.window, asking.caller
+            ):
                 continue
             elif result is not None:
                 return result
         raise StoreUnavailable("no attempt to reserve got an answer")
 
-    async def _attempt(
-        self, wanted: Wanted, projection: Projection, expires_at: int
-    ) -> Reservation | Refused | _Missing | None:
+    async def _attempt(self, asking: _Asking) -> Reservation | _Refused | _Missing | None:
         """Attempt once, with an id of its own. None: the answer was lost or the store was busy; try another."""
         now_ms = self._clock.now_ms()
         reservation_id = ids.reservation_id(now_ms, self._randomness.bits(64))
-        day = utc_day(ids.reserved_at_ms(reservation_id) // 1000)
-        hold = Hold(projection.amount_nano_usd, expires_at, wanted.caller.key.ref)
-        keys = self._binding_windows(wanted.caller, day)
-        remembered = next(filter(None, (self._memory.recall(key, hold, now_ms) for key in keys)), None)
+        binding = self._bindings(asking.wanted, ids.reserved_at_ms(reservation_id), asking.funding)
+        resale = self._fitting.resale_nano_usd(asking.wanted, asking.projection)
+        attempt = _Attempt(reservation_id, mark_of(binding, resale), resale)
+        steps: list[_Step] = [[(one, self._hold(asking, attempt, one))] for one in binding]
+        remembered = self._remembered(steps, now_ms)
         if remembered is not None:
             return remembered
-        draft = Reservation(
-            id=reservation_id,
-            wanted=wanted,
-            projection=projection,
-            terms=Terms(wanted.model.price, self._margin_bps(wanted), hold.amount_nano_usd),
-            holds=tuple((key, hold) for key in keys),
-            windows=(),
-            exposure_left_nano_usd=0,
-        )
-        taken = await self._hold_all(draft, now_ms)
-        if not isinstance(taken, list):
-            return taken
-        await self._mend(taken, wanted.caller)
-        window = taken[-1]
-        cap = share_nano_usd(window.limits.budget_nano_usd, self._policy.exposure_cap_bps)
-        return replace(draft, windows=tuple(taken), exposure_left_nano_usd=cap - window.exposed_nano_usd)
-
-    async def _hold_all(self, draft: Reservation, now_ms: int) -> list[Window] | Refused | _Missing | None:
-        """Take the holds of an attempt in their order. Return the windows, the account's last, once all are taken."""
-        taken: list[Window] = []
-        for place, (key, hold) in enumerate(draft.holds):
-            try:
-                result = await self._windows.reserve(key, draft.id, hold)
-            except StoreError as error:
-                await self._give_up(draft, error, held=place)
-                return None
-            if isinstance(result, Refused):
-                self._memory.note(result, now_ms)
-            if not isinstance(result, Window):
-                await self._release_held(draft, held=place)
-                return _Missing(key.period) if result is None else result
-            self._memory.saw(result, now_ms)
-            taken.append(result)
-        return taken
-
-    async def _mend(self, taken: Sequence[Window], caller: Caller) -> None:
-        """Bring windows that took a hold up to date, where a crash left them behind. The hold stands either way."""
-        for window in taken:
-            try:
-                await self._caught_up(window, caller)
-            except StoreError:
-                _log.warning("the window %s %s stays behind for now", window.key.owner, window.key.period)
-
-    async def _give_up(self, draft: Reservation, error: StoreError, *, held: int) -> None:
-        """End an attempt that got no answer: decided `released` first, so that landing late changes nothing."""
-        if isinstance(error, OutcomeUnknown):
-            _log.warning("reservation %s: no answer, releasing it", draft.id)
-            await self._release(draft, Reason.RESERVE_UNKNOWN)
-        else:
-            await self._release_held(draft, held=held)
-
-    async def _release_held(self, draft: Reservation, *, held: int) -> None:
-        """Give back the holds taken before a later window refused."""
-        if held:
-            await self._release(replace(draft, holds=draft.holds[:held]), Reason.WINDOW_REFUSED)
-
-    async def _release(self, draft: Reservation, reason: Reason) -> None:
-        """Release an attempt that was not accepted, while its client waits: so for a few seconds at most."""
-        entry = self._entry(draft, settlement.released(reason), Timings())
-        until = min(draft.expires_at_unix_s, self._clock.now_ms() // 1000 + _RELEASE_PATIENCE_S)
-        stored = await self._until(until, lambda: self._ledger.decide(entry))
-        await self._apply(draft, stored, until)
-
-    def _binding_windows(self, caller: Caller, day: str) -> Sequence[WindowKey]:
-        account = account_window(caller.account.id, day)
-        if caller.key.caps is None:
-            return (account,)
-        return (key_window(caller.account.id, caller.key.id, day), account)
-
-    async def _open_missing(self, caller: Caller, day: str) -> None:
-        """Open all windows that bind a caller: one alone would only find the next one missing."""
-        for key in self._binding_windows(caller, day):
-            await self._open(key, caller)
-
-    async def _open(self, key: WindowKey, caller: Caller) -> None:
-        """
-        Open a window with what its account and key say now.
-
-        When they changed meanwhile, or others are opening it too, nothing is done: the next attempt looks again. So it
-        is when the account has limits of another day only: those of a later one, by a clock ahead of this.
-        """
-        account = await self._directory.account(caller.account.id, fresh=True)
-        if account is not None and limits_on(account, key.period) is None and self._renew is not None:
-            account = await self._renew(account.id, key.period)
-        if account is None:
-            raise StoreUnavailable("the account has gone")
-        digest = None
-        if key.owner == account.id:
-            limits = limits_on(account, key.period)
-            if limits is None:
-                return
-            window = opened(key, limits, account.version, _blocks(account, self._clock.now_ms() // 1000))
-        else:
-            digest = caller.key.digest
-            api_key = await self._directory.key(digest, fresh=True) or caller.key
-            window = opened(key, api_key.caps or Limits(), api_key.caps_version)
-        with contextlib.suppress(Conflict, StoreUnavailable):
-            await self._windows.open(window, account.version, key_digest=digest)
-
-    async def _caught_up(self, window: Window, caller: Caller) -> bool:
-        """Bring a window that is behind its account or key up to date. Return whether it was behind."""
-        account, key = caller.account, caller.key
-        limits, version, stopped = limits_on(account, window.key.period), account.version, not account.enabled
-        if window.key.owner != account.id:
-            limits, version, stopped = key.caps or Limits(), key.caps_version, False
-        if window.limits_version >= version:
-            return False
-        await self._limits.adjust(window.key, limits, version, stopped=stopped)
-        self._memory.forget(window.key)
-        return True
-
-    def _expected_windows(self, caller: Caller) -> dict[WindowKey, Window]:
-        """Return how the windows that bind a caller looked last, or will look when they are opened."""
-        now_ms = self._clock.now_ms()
-        expected = {}
-        for key in self._binding_windows(caller, utc_day(now_ms // 1000)):
-            limits = caller.account.limits if key.owner == caller.account.id else caller.key.caps or Limits()
-            expected[key] = self._memory.last_seen(key, now_ms) or opened(key, limits, 0)
-        return expected
-
-    def _fitting(self, wanted: Wanted, windows: Iterable[Window]) -> Projection:
-        """
-        Return the worst case. A default cap is made to fit every one of `windows`; a client's own is never changed.
-
-        Where a window has no room for any, the default cap stands: the store will say whether that is still so.
-        """
-        margin = self._margin_bps(wanted)
-        projection = project(wanted.model, wanted.ask, margin)
-        if wanted.ask.output_cap is not None:
-            return projection
-        shrunk = [
-            shrink_default_cap(
-                wanted.model,
-                wanted.ask,
-                margin,
-                budget_left_nano_usd=window.budget_left_nano_usd,
-                free_slots=window.free_slots,
+        slots = [None if slot is None else slot_binding(slot) for slot in asking.wanted.slots]
+        if slots:
+            first_after = next(place for place, one in enumerate(binding) if one.kind is not Kind.MINUTE)
+            steps.insert(
+                first_after, [None if one is None else (one, self._hold(asking, attempt, one)) for one in slots]
             )
-            for window in windows
-        ]
-        return min(filter(None, [*shrunk, projection]), key=lambda candidate: candidate.amount_nano_usd)
+        for step in steps:
+            stopped = await self._take_first_free(attempt, step, now_ms)
+            if stopped is not None:
+                await self._give_back(self._reservation(asking, attempt), stopped)
+                if isinstance(stopped, _Missing):
+                    return replace(stopped, bindings=binding) if stopped.bindings[0] in binding else stopped
+                return None if isinstance(stopped, StoreError) else stopped
+        await self._openings.mend(attempt.taken, asking.caller)
+        return self._reservation(asking, attempt, tuple(one.key for one in binding if one.money))
 
-    def _refusal(self, wanted: Wanted, projection: Projection, refused: Refused) -> Refusal:
-        """
-        Return the refusal of a request by a window, true for the least that would have served it.
+    def _remembered(self, steps: "Sequence[_Step]", now_ms: int) -> _Refused | None:
+        """Return the refusal that one of the holds would meet, as far as this process remembers."""
+        for option in (step[0] for step in steps):
+            assert option is not None, "only slots may be uncounted"
+            refused = self._memory.recall(option[0].key, option[1], now_ms)
+            if refused is not None:
+                return _Refused(option[0], refused)
+        return None
 
-        A request without a cap would have been served with any: so what is too much for good, and what only until
-        requests under way settle, is judged by the smallest.
-        """
-        window, bound = refused.window, refused.bound
-        margin = self._margin_bps(wanted)
-        if bound in _BUDGET_BOUNDS and wanted.ask.output_cap is None:
-            projection = with_output_cap(wanted.model, wanted.ask, margin, cap=1)
-            least = Hold(projection.amount_nano_usd, 0, wanted.caller.key.ref)
-            bound = bound_against(window, least) or Bound.BUDGET_IN_FLIGHT
-        room = window.budget_left_nano_usd + window.held_nano_usd
-        facts = QuotaFacts(
-            scope=Scope.ACCOUNT if window.key.owner == wanted.caller.account.id else Scope.KEY,
-            resets_at_unix_s=next_reset_unix_s(self._clock.now_ms() // 1000),
-            requests_limit=window.limits.requests,
-            requests_left=window.requests_left,
-            budget_limit_nano_usd=window.limits.budget_nano_usd,
-            budget_left_nano_usd=window.budget_left_nano_usd,
-            projected_nano_usd=projection.amount_nano_usd,
-            affordable_output_tokens=affordable_output_cap(wanted.model, wanted.ask, margin, room),
-            concurrency_limit=window.limits.concurrency,
-        )
-        return Refusal(_CODES[bound], quota=facts)
+    async def _take_first_free(
+        self, attempt: _Attempt, step: "_Step", now_ms: int
+    ) -> "_Refused | _Missing | StoreError | None":
+        """Take the first hold of a step that is free: only for a place in a pool are there several. None: taken."""
+        stopped: _Refused | _Missing | StoreError | None = None
+        for place, option in enumerate(step):
+            stopped = None if option is None else await self._take(attempt, *option, now_ms)
+            if stopped is None:
+                attempt.place += place
+                return None
+            if not isinstance(stopped, _Refused) or stopped.refused.bound is not Bound.CONCURRENCY:
+                return stopped
+            if len(step) > 1 and stopped.binding.version > stopped.refused.window.limits_version:
+                # It is behind: moved first, and then asked again.
+                return stopped
+        return stopped
 
-    def _entry(self, reservation: Reservation, verdict: Verdict, timings: Timings) -> LedgerEntry:
-        wanted = reservation.wanted
-        return LedgerEntry(
-            account_id=wanted.caller.account.id,
-            day=utc_day(reservation.reserved_at_ms // 1000),
-            reservation_id=reservation.id,
-            outcome=verdict.outcome,
-            reason=verdict.reason,
-            reserved_nano_usd=reservation.terms.reserved_nano_usd,
-            windows=tuple(key for key, _ in reservation.holds),
-            key_id=wanted.caller.key.id,
-            model=wanted.model.id,
-            lane=wanted.lane.id,
-            price_version=wanted.price_version,
-            usage=verdict.usage,
-            usage_source=verdict.usage_source,
-            figures=verdict.figures,
-            timings=timings,
-            decided_at_ms=self._clock.now_ms(),
-        )
-
-    async def _apply(self, reservation: Reservation, stored: LedgerEntry, until_unix_s: int) -> None:
-        for key, hold in reservation.holds:
-            exposed = stored.figures.exposure_nano_usd if key.owner == stored.account_id else 0
-
-            async def once(key: WindowKey = key, hold: Hold = hold, exposed: int = exposed) -> bool:
-                return await self._windows.settle(
-                    key,
-                    reservation.id,
-                    hold,
-                    charge_nano_usd=stored.figures.charge_nano_usd,
-                    give_request_back=stored.gives_request_back,
-                    exposed_nano_usd=exposed,
-                )
-
-            try:
-                await self._until(until_unix_s, once)
-            except StoreError:
-                _log.warning("reservation %s: decided, not applied; the sweeper will", reservation.id)
-            self._memory.forget(key)
-
-    async def _learn(self, reservation: Reservation, stored: LedgerEntry) -> None:
-        """Feed an input that was larger than projected back into the account's estimate."""
-        projected, reported = reservation.projection.input_tokens, stored.usage.input_tokens
-        if stored.usage_source is not UsageSource.REPORTED or reported <= projected:
-            return
-        applied = reservation.wanted.ask.estimate_permille
-        permille = settlement.observed_estimate_permille(projected, reported, applied)
+    async def _take(
+        self, attempt: _Attempt, binding: Binding, hold: Hold, now_ms: int
+    ) -> "_Refused | _Missing | StoreError | None":
+        """Take one hold. None: it is taken."""
+        if binding.kind is Kind.SLOTS:
+            remembered = self._memory.recall(binding.key, hold, now_ms)
+            if remembered is not None:
+                return _Refused(binding, remembered)
         try:
-            await self._directory.raise_estimate(stored.account_id, permille, self._clock.now_ms() // 1000)
-        except StoreError:
-            _log.warning("reservation %s: the observed estimate was not stored", reservation.id)
+            result = await self._windows.reserve(binding.key, attempt.id, hold)
+        except OutcomeUnknown as error:
+            attempt.holds.append((binding.key, hold))
+            return error
+        except StoreError as error:
+            return error
+        if result is None and binding.kind is Kind.PREPAID:
+            result = Refused(Bound.BUDGET_EMPTY, opened(binding.key, Limits(budget_nano_usd=0), 0))
+        if result is None:
+            return _Missing([binding])
+        if isinstance(result, Refused):
+            self._memory.note(result, now_ms)
+            return _Refused(binding, result)
+        self._memory.saw(result, now_ms)
+        attempt.holds.append((binding.key, hold))
+        attempt.taken.append((binding, result))
+        return None
 
-    async def _until[T](self, until_unix_s: int, send: Callable[[], Awaitable[T]]) -> T:
-        """Repeat an idempotent write through store failures, until the given time."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                return await send()
-            except StoreError:
-                if self._clock.now_ms() // 1000 + pause_s >= until_unix_s:
-                    raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+    async def _give_back(self, draft: Reservation, stopped: "_Refused | _Missing | StoreError") -> None:
+        """End an attempt that was not accepted; one without an answer first of all, so that landing late is nothing."""
+        if isinstance(stopped, OutcomeUnknown):
+            _log.warning("reservation %s: no answer, releasing it", draft.id)
+            await self._settling.release(draft, Reason.RESERVE_UNKNOWN)
+        elif draft.holds:
+            await self._settling.release(draft, Reason.WINDOW_REFUSED)
 
-    def _margin_bps(self, wanted: Wanted) -> int:
-        return margin_for(wanted.caller.account.margin_bps, wanted.lane, self._policy.margin_bps)
+    def _bindings(self, wanted: Wanted, at_ms: int, funding: Funding) -> tuple[Binding, ...]:
+        return bindings(wanted.caller, wanted.lane, wanted.price_version, at_ms // 1000, funding)
+
+    def _hold(self, asking: _Asking, attempt: _Attempt, binding: Binding) -> Hold:
+        return hold_in(
+            binding,
+            asking.caller.account.id,
+            charge=asking.projection.amount_nano_usd,
+            resale=attempt.resale,
+            expires=asking.expires_at,
+            ref=asking.caller.key.ref,
+            mark=attempt.mark,
+        )
+
+    def _reservation(self, asking: _Asking, attempt: _Attempt, money_in: tuple[WindowKey, ...] = ()) -> Reservation:
+        """Return what an attempt came to."""
+        wanted, amount = asking.wanted, asking.projection.amount_nano_usd
+        windows = tuple(window for _, window in attempt.taken)
+        left = 0
+        if windows:
+            budget = windows[-1].limits.budget_nano_usd
+            left = share_nano_usd(budget, self._policy.exposure_cap_bps) - windows[-1].exposed_nano_usd
+        return Reservation(
+            id=attempt.id,
+            wanted=wanted,
+            projection=asking.projection,
+            terms=Terms(
+                wanted.model.price,
+                self._fitting.margin(wanted),
+                amount,
+                wanted.caller.reseller_margin_bps,
+                attempt.resale or 0,
+            ),
+            holds=tuple(attempt.holds),
+            windows=windows,
+            exposure_left_nano_usd=left,
+            money_in=money_in,
+            place=attempt.place,
+        )
+
+
+type _Step = Sequence[tuple[Binding, Hold] | None]
+
+
+async def _count_exactly(asking: _Asking) -> None:
+    """Have the input counted by the upstream, once, and use that where it is less than was estimated."""
+    if asking.count_tokens is None:
+        return
+    exact = await asking.count_tokens()
+    asking.count_tokens = None
+    if exact is not None and exact < asking.projection.input_tokens:
+        asking.wanted = replace(asking.wanted, ask=replace(asking.wanted.ask, exact_input_tokens=exact))
 
 
 def _pause_s(attempt: int) -> float:
     """None before the first attempts, which opening a window and catching up need; then doubling."""
     return 0.0 if attempt < _PROMPT_ATTEMPTS else min(1.0, _FIRST_PAUSE_S * 2.0 ** (attempt - _PROMPT_ATTEMPTS))
-
-
-def _blocks(account: Account, now_unix_s: int) -> frozenset[str]:
-    recent = {ref for ref, at in account.revoked.items() if now_unix_s - at < REVOCATION_MEMORY_S}
-    return frozenset(recent if account.enabled else recent | {EVERY_KEY})

@@ -53,6 +53,13 @@ class Account:
     """Reserved lanes its requests may travel in, beside the shared one."""
     zdr: bool = False
     """All its requests go only to where nothing of them is kept."""
+    monthly: Limits | None = None
+    """Requests and dollars of a UTC month, beside those of the day; None: no such limit."""
+    requests_per_minute: int | None = None
+    prepaid: bool = False
+    """It was ever granted a balance to spend after the day's budget: there is a window of it."""
+    reseller_margin_bps: int | None = None
+    """What its keys' users pay on top of what it pays itself, unless a key says otherwise; None: it resells nothing."""
 
     def estimate_at(self, now_unix_s: int) -> int:
         """Return the factor that applies now: what was observed lately, else the model's estimate as it is."""
@@ -79,6 +86,10 @@ class ApiKey:
     caps: Limits | None = None
     """The key's own limits per day; None: only the account's apply."""
     caps_version: int = 1
+    reseller_margin_bps: int | None = None
+    """What this key's user pays on top of what the account pays; None: as the account says."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The owner's own words, such as whom the key was given to."""
     expires_at_unix_s: int | None = None
     created_at_unix_s: int = 0
     disabled_at_unix_s: int | None = None
@@ -92,11 +103,26 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody without a key, on the playground's account. `id` stands for an address on one day, and tells nothing."""
+
+    id: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: a valid key and its account."""
+    """Who sends a request: a valid key and its account; on the playground, a visitor besides."""
 
     key: ApiKey
     account: Account
+    visitor: Visitor | None = None
+
+    @property
+    def reseller_margin_bps(self) -> int | None:
+        """The reseller's margin on this caller's requests; None: they are not resold."""
+        own = self.key.reseller_margin_bps
+        return self.account.reseller_margin_bps if own is None else own
 
     @property
     def lanes(self) -> frozenset[str]:

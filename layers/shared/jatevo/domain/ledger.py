@@ -14,11 +14,15 @@ expired      nothing, or the held amount     abandoned: the handler never came b
              above the exposure cap; the
              request stays counted
 ===========  ==============================  =============================================================
+
+A charge is applied in the windows that held its money, and nowhere else: `charged_in` says how much where, so that
+each window's `settled` is the sum of its entries.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from jatevo.domain.binding import Kind, kind_of
 from jatevo.domain.tokens import TokenUsage, UsageSource
 from jatevo.domain.windows import WindowKey
 
@@ -56,6 +60,13 @@ class Figures:
     """What was due above the reservation: the operator's loss, never the client's."""
     exposure_nano_usd: int = 0
     """What may have been spent upstream without an answer, and was not charged."""
+    reseller_margin_nano_usd: int = 0
+    """What the reseller's customer pays on top of the charge: the reseller's own, outside the gateway's books."""
+
+    @property
+    def resale_nano_usd(self) -> int:
+        """What the key's user pays: the charge, and a reseller's margin if there is one."""
+        return self.charge_nano_usd + self.reseller_margin_nano_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,19 @@ class LedgerEntry:
     figures: Figures = field(default_factory=Figures)
     timings: Timings = field(default_factory=Timings)
     decided_at_ms: int = 0
+    money_in: tuple[WindowKey, ...] | None = None
+    """Those of its windows that held its money; None: all of them."""
+
+    def charged_in(self, window: WindowKey) -> int:
+        """Return what is charged in a window: nothing where no money was held, a reseller's price in a key's own."""
+        if window not in (self.windows if self.money_in is None else self.money_in):
+            return 0
+        figures = self.figures
+        return figures.resale_nano_usd if kind_of(window) is Kind.KEY else figures.charge_nano_usd
+
+    def exposed_in(self, window: WindowKey) -> int:
+        """Return what adds to a window's exposure: only its account's day bounds it."""
+        return self.figures.exposure_nano_usd if kind_of(window) is Kind.ACCOUNT else 0
 
     @property
     def gives_request_back(self) -> bool:

@@ -14,6 +14,7 @@ Invariants: no float ever enters; a request is rounded once, up, by `charge_nano
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 NANO_PER_USD = 10**9
 PICO_PER_NANO = 10**3
@@ -54,9 +55,17 @@ def format_usd(nano_usd: int) -> str:
     return f"{sign}{whole}.{digits}"
 
 
-def charge_nano_usd(cost_femto_usd: int, margin_bps: int) -> int:
+def charge_nano_usd(cost_femto_usd: int, margin_bps: int | Fraction) -> int:
     """Return cost plus margin, exact, then rounded up once to a nano-dollar: the one rounding of a request."""
     return _ceil_div(cost_femto_usd * (BASIS_POINTS + margin_bps), FEMTO_PER_NANO * BASIS_POINTS)
+
+
+def resale_margin_bps(margin_bps: int, reseller_margin_bps: int) -> Fraction:
+    """
+    Return the margin on cost of a price that a reseller has put a margin on in turn, exact: so that the reseller's
+    price is rounded once from the cost, and not from a price that was rounded before.
+    """
+    return Fraction((BASIS_POINTS + margin_bps) * (BASIS_POINTS + reseller_margin_bps), BASIS_POINTS) - BASIS_POINTS
 
 
 def cost_nano_usd(cost_femto_usd: int) -> int:
@@ -104,5 +113,5 @@ def requests_for_value(amount_nano_usd: int, requests_per_1000_usd: int) -> int:
     return amount_nano_usd * requests_per_1000_usd // (1000 * NANO_PER_USD)
 
 
-def _ceil_div(numerator: int, denominator: int) -> int:
+def _ceil_div(numerator: int | Fraction, denominator: int) -> int:
     return -(-numerator // denominator)

@@ -6,9 +6,13 @@ integer arithmetic; margin included; rounded once, by `money.charge_nano_usd`.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from jatevo.domain.catalogue import Model
 from jatevo.domain.money import charge_nano_usd
+
+type Margin = int | Fraction
+"""Basis points on top of the cost; a fraction where a reseller's margin is on top of ours."""
 
 PERMILLE = 1000
 SMALLEST_DEFAULT_CAP = 256
@@ -74,14 +78,14 @@ def measured_tokens(model: Model, ask: Ask) -> int:
     return tokens + overhead + files
 
 
-def project(model: Model, ask: Ask, margin_bps: int) -> Projection:
+def project(model: Model, ask: Ask, margin_bps: Margin) -> Projection:
     """Return the worst case of a request with its own output cap, or the model's default one."""
     wanted = model.default_output_tokens if ask.output_cap is None else ask.output_cap
     cap = min(wanted, model.max_output_tokens, model.context_window)
     return with_output_cap(model, ask, margin_bps, cap=cap)
 
 
-def affordable_output_cap(model: Model, ask: Ask, margin_bps: int, budget_nano_usd: int) -> int:
+def affordable_output_cap(model: Model, ask: Ask, margin_bps: Margin, budget_nano_usd: int) -> int:
     """
     Return the largest output cap per choice whose worst case fits `budget_nano_usd`; 0 when none does.
 
@@ -98,7 +102,7 @@ def affordable_output_cap(model: Model, ask: Ask, margin_bps: int, budget_nano_u
 
 
 def shrink_default_cap(
-    model: Model, ask: Ask, margin_bps: int, *, budget_left_nano_usd: int, free_slots: int
+    model: Model, ask: Ask, margin_bps: Margin, *, budget_left_nano_usd: int, free_slots: int
 ) -> Projection | None:
     """
     Return the worst case with the default cap cut to a fair share of what is left, or None when nothing fits.
@@ -117,7 +121,7 @@ def shrink_default_cap(
     return with_output_cap(model, ask, margin_bps, cap=min(fair, model.default_output_tokens))
 
 
-def with_output_cap(model: Model, ask: Ask, margin_bps: int, *, cap: int) -> Projection:
+def with_output_cap(model: Model, ask: Ask, margin_bps: Margin, *, cap: int) -> Projection:
     """Return the worst case of a request with a given output cap per choice."""
     text = text_tokens(model, ask)
     images = ask.size.images * model.estimate.image_tokens

@@ -65,7 +65,22 @@ class Scope(StrEnum):
 
     ACCOUNT = "account"
     KEY = "key"
+    ISSUER = "issuer"
+    """The account of a reseller, whose figures its customers do not see."""
+    VISITOR = "visitor"
+    PLAYGROUND = "playground"
+    """All visitors together."""
     LANE = "lane"
+    SLOTS = "slots"
+
+
+class Span(StrEnum):
+    """For how long a limit holds."""
+
+    MINUTE = "minute"
+    DAY = "daily"
+    MONTH = "monthly"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,9 @@ class QuotaFacts:
     projected_nano_usd: int
     affordable_output_tokens: int = 0
     concurrency_limit: int = 0
+    span: Span = Span.DAY
+    prepaid_left_nano_usd: int | None = None
+    """What is left of the balance that is spent after the budget; None: there is none."""
 
 
 def shown(name: str) -> str:

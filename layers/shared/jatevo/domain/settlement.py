@@ -2,12 +2,14 @@
 Settlement: what a request is charged, given how it went.
 
 Invariant: 0 ≤ charge ≤ reservation, whatever an upstream says. What was due beyond is `overrun`, the operator's cost.
+Where a key is resold, charge ≤ resale ≤ what was reserved of the reseller's price: each of the two is rounded once,
+from the cost, and both grow with it, so the reseller's margin is never negative.
 """
 
 from dataclasses import dataclass
 
 from jatevo.domain.ledger import Figures, Outcome, Reason
-from jatevo.domain.money import charge_nano_usd, cost_nano_usd
+from jatevo.domain.money import charge_nano_usd, cost_nano_usd, resale_margin_bps
 from jatevo.domain.pricing import Price
 from jatevo.domain.projection import PERMILLE, InputSize
 from jatevo.domain.tokens import TokenUsage, UsageSource
@@ -25,6 +27,9 @@ class Terms:
     price: Price
     margin_bps: int
     reserved_nano_usd: int
+    reseller_margin_bps: int | None = None
+    resale_reserved_nano_usd: int = 0
+    """The most of the reseller's price, which the windows of its key hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,20 @@ def charged_for_usage(terms: Terms, reason: Reason, usage: TokenUsage, source: U
     charge = min(due, terms.reserved_nano_usd)
     cost = cost_nano_usd(cost_femto)
     figures = Figures(
-        cost_nano_usd=cost, margin_nano_usd=charge - cost, charge_nano_usd=charge, overrun_nano_usd=due - charge
+        cost_nano_usd=cost,
+        margin_nano_usd=charge - cost,
+        charge_nano_usd=charge,
+        overrun_nano_usd=due - charge,
+        reseller_margin_nano_usd=_resale_nano_usd(terms, cost_femto, charge) - charge,
     )
     return Verdict(Outcome.CHARGED, reason, figures, usage, source)
+
+
+def _resale_nano_usd(terms: Terms, cost_femto: int, charge_nano: int) -> int:
+    if terms.reseller_margin_bps is None:
+        return charge_nano
+    margin = resale_margin_bps(terms.margin_bps, terms.reseller_margin_bps)
+    return min(charge_nano_usd(cost_femto, margin), terms.resale_reserved_nano_usd)
 
 
 def counted_free(reason: Reason) -> Verdict:
@@ -75,7 +91,9 @@ def unanswered(
     return charged_for_usage(terms, reason, estimate, UsageSource.ESTIMATED)
 
 
-def abandoned(reserved_nano_usd: int, *, exposure_left_nano_usd: int) -> Verdict:
+def abandoned(
+    reserved_nano_usd: int, *, exposure_left_nano_usd: int, resale_reserved_nano_usd: int | None = None
+) -> Verdict:
     """
     Return the verdict for a reservation whose handler never came back. All that is known of it is what it holds.
 
@@ -83,7 +101,12 @@ def abandoned(reserved_nano_usd: int, *, exposure_left_nano_usd: int) -> Verdict
     """
     if reserved_nano_usd <= exposure_left_nano_usd:
         return Verdict(Outcome.EXPIRED, Reason.ABANDONED, Figures(exposure_nano_usd=reserved_nano_usd))
-    figures = Figures(cost_nano_usd=reserved_nano_usd, charge_nano_usd=reserved_nano_usd)
+    resale = reserved_nano_usd if resale_reserved_nano_usd is None else resale_reserved_nano_usd
+    figures = Figures(
+        cost_nano_usd=reserved_nano_usd,
+        charge_nano_usd=reserved_nano_usd,
+        reseller_margin_nano_usd=resale - reserved_nano_usd,
+    )
     return Verdict(Outcome.EXPIRED, Reason.ABANDONED, figures)
 
 

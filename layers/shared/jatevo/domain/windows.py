@@ -50,6 +50,8 @@ class Hold:
     key_ref: str
     """The short id of the API key, for blocks and for people."""
     requests: int = 1
+    mark: str = ""
+    """Where else the reservation holds, and for whom: see `domain.binding`. Empty: in its account's window alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,15 @@ def bound_against(window: Window, hold: Hold) -> Bound | None:
     """
     Return the bound that refuses `hold`, or None when the window would take it.
 
-    When several refuse, the one that helps most is named: an empty quota before an empty budget, what lasts until the
-    reset before what passes in seconds.
+    What a hold does not take cannot refuse it: one without money passes a budget that is overdrawn. When several
+    refuse, the one that helps most is named: an empty quota before an empty budget, what lasts until the reset before
+    what passes in seconds.
     """
     if EVERY_KEY in window.blocked or hold.key_ref in window.blocked:
         return Bound.KEY_BLOCKED
-    if window.requests_left < hold.requests:
+    if 0 < hold.requests > window.requests_left:
         return Bound.REQUESTS_EMPTY
-    short = window.budget_left_nano_usd < hold.amount_nano_usd
+    short = 0 < hold.amount_nano_usd > window.budget_left_nano_usd
     after_settling = window.budget_left_nano_usd + window.held_nano_usd
     if short and after_settling <= 0:
         return Bound.BUDGET_EMPTY

@@ -44,10 +44,11 @@ class Image:
     def limits(self) -> tuple[int, int, int]:
         return self.requests_limit, self.budget_limit, self.concurrency
 
-    def refuses(self, amount: int, key_ref: str) -> bool:
-        """Whether any bound refuses a hold, in the plainest words."""
+    def refuses(self, amount: int, key_ref: str, *, counts: bool = True) -> bool:
+        """Whether any bound refuses a hold, in the plainest words. What it does not take cannot refuse it."""
         blocked = bool(self.blocked & {key_ref, EVERY_KEY})
-        return blocked or self.requests_left < 1 or self.budget_left < amount or len(self.open) >= self.concurrency
+        quota = counts and self.requests_left < 1
+        return blocked or quota or 0 < amount > self.budget_left or len(self.open) >= self.concurrency
 
     def code_for(self, amount: int, key_ref: str) -> str:
         """The public code a truthful refusal of this hold carries."""
@@ -56,11 +57,12 @@ class Image:
         if self.requests_left < 1:
             return "request_quota_exhausted"
         once_settled = self.budget_left + self.held
-        if self.budget_left < amount and once_settled < amount:
+        short = 0 < amount > self.budget_left
+        if short and once_settled < amount:
             return "budget_exhausted" if once_settled <= 0 else "projected_cost_exceeds_budget"
         if len(self.open) >= self.concurrency:
             return "concurrency_limit"
-        return "budget_in_flight" if self.budget_left < amount else "accepted"
+        return "budget_in_flight" if short else "accepted"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class DynamoLedger:
             "outcome": text(entry.outcome),
             "reason": text(entry.reason),
             "reserved": number(entry.reserved_nano_usd),
-            "windows": {"L": [text(f"{key.owner}#{key.period}") for key in entry.windows]},
+            "windows": {"L": [text(_window_name(key)) for key in entry.windows]},
             "key_id": text(entry.key_id),
             "model": text(entry.model),
             "lane": text(entry.lane),
@@ -100,6 +100,8 @@ class DynamoLedger:
             item["first_token_ms"] = number(entry.timings.first_token_ms)
         for part in (entry.usage, entry.figures):
             item |= {name: number(value) for name, value in _counts(part).items() if value}
+        if entry.money_in is not None and entry.money_in != entry.windows:
+            item["money_in"] = {"L": [text(_window_name(key)) for key in entry.money_in]}
         if self._retention_days is not None:
             item["ttl"] = number(day_start_unix_s(entry.day) + self._retention_days * DAY_S)
         return item
@@ -132,11 +134,16 @@ def entry_from_item(item: Item) -> LedgerEntry:
             duration_ms=get_int(item, "duration_ms"), first_token_ms=get_optional_int(item, "first_token_ms")
         ),
         decided_at_ms=get_int(item, "decided_at_ms"),
+        money_in=tuple(_window_key(value["S"]) for value in item["money_in"]["L"]) if "money_in" in item else None,
     )
 
 
 def _counts(part: TokenUsage | Figures) -> Mapping[str, int]:
     return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
+def _window_name(key: WindowKey) -> str:
+    return f"{key.owner}#{key.period}"
 
 
 def _window_key(stored: str) -> WindowKey:

@@ -4,9 +4,9 @@ The `WindowStore` port on DynamoDB: each transition of `jatevo.domain.windows` a
 Guarantees: a hold is taken only where every bound allows it, in one write; a refusal brings the item back as it was,
 so that the pure rules say which bound refused; an entry is removed at most once.
 
-An entry of `open` is packed: flags (1 byte), amount (8), expiry (4), short key id. With its name of 16 characters it
-takes about 40 bytes, so a window with a dozen requests under way still costs one write unit. Attribute names stand in
-placeholders throughout: several are reserved words, and ids begin with digits or dashes.
+An entry of `open` is packed: flags (1 byte), amount (8), expiry (4), short key id, and its mark if it has one. With its
+name of 16 characters it takes about 40 bytes, so a window with a dozen requests under way still costs one write unit.
+Attribute names stand in placeholders throughout: several are reserved words, and ids begin with digits or dashes.
 """
 
 import asyncio
@@ -32,11 +32,15 @@ from jatevo.adapters.dynamodb.items import (
 from jatevo.adapters.dynamodb.schema import SWEEP_INDEX, SWEEP_SHARDS, TableNames
 from jatevo.application.ports import Conflict, OutcomeUnknown, StoreUnavailable
 from jatevo.domain.accounts import owning_account
-from jatevo.domain.calendar import day_start_unix_s
+from jatevo.domain.binding import Kind, kind_of
+from jatevo.domain.calendar import period_end_unix_s
 from jatevo.domain.windows import EVERY_KEY, Hold, Limits, Refused, Window, WindowKey, bound_against
 
 _ENTRY = struct.Struct(">BQI")
 _COUNTS_REQUEST = 1
+_BEFORE_MARK = "/"
+_MINUTE_KEPT_S = 86_400
+"""Far longer than a request can last, so that the sweeper ends what is left in a minute before it goes."""
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 _NAMES = {
@@ -59,7 +63,6 @@ _BUDGET_FITS = "#budget_left >= :amount"
 _SLOT_FREE = "size(#open) < #concurrency"
 _NOT_BLOCKED = "(attribute_not_exists(#blocked) OR NOT (contains(#blocked, :key) OR contains(#blocked, :every)))"
 _ID_UNUSED = "attribute_not_exists(#open.#id)"
-_RESERVE_CONDITION = f"{_QUOTA_LEFT} AND {_BUDGET_FITS} AND {_SLOT_FREE} AND {_NOT_BLOCKED} AND {_ID_UNUSED}"
 _RESERVE_UPDATE = (
     "SET #requests_left = #requests_left - :requests, #budget_left = #budget_left - :amount, #open.#id = :entry, "
     "#sweep_at = if_not_exists(#sweep_at, :expires)"
@@ -81,14 +84,15 @@ class DynamoWindows:
         self._retention_s = retention_s
 
     async def reserve(self, key: WindowKey, reservation_id: str, hold: Hold) -> Window | Refused | None:
+        condition = _reserve_condition(requests=hold.requests > 0, money=hold.amount_nano_usd > 0)
         try:
             answer = await self._client.once(
                 "update_item",
                 TableName=self._table,
                 Key=_key(key),
                 UpdateExpression=_RESERVE_UPDATE,
-                ConditionExpression=_RESERVE_CONDITION,
-                ExpressionAttributeNames=_names(_RESERVE_UPDATE + _RESERVE_CONDITION, {"#id": reservation_id}),
+                ConditionExpression=condition,
+                ExpressionAttributeNames=_names(_RESERVE_UPDATE + condition, {"#id": reservation_id}),
                 ExpressionAttributeValues={
                     ":requests": number(hold.requests),
                     ":amount": number(hold.amount_nano_usd),
@@ -114,6 +118,7 @@ class DynamoWindows:
         give_request_back: bool,
         exposed_nano_usd: int,
     ) -> bool:
+        assert 0 <= charge_nano_usd <= hold.amount_nano_usd, "a charge never exceeds its reservation"
         values = {
             ":requests": number(hold.requests if give_request_back else 0),
             ":back": number(hold.amount_nano_usd - charge_nano_usd),
@@ -138,15 +143,17 @@ class DynamoWindows:
             return False
         return True
 
-    async def open(self, window: Window, account_version: int, *, key_digest: str | None = None) -> None:
+    async def open(self, window: Window, account_version: int | None, *, key_digest: str | None = None) -> None:
         put = {
             "TableName": self._table,
             "Item": self._item(window),
             "ConditionExpression": "attribute_not_exists(#owner)",
             "ExpressionAttributeNames": {"#owner": "owner"},
         }
-        account = {"account_id": text(owning_account(window.key))}
-        unchanged = [_unchanged(self._accounts, account, "version", account_version)]
+        unchanged = []
+        if account_version is not None:
+            account = {"account_id": text(owning_account(window.key))}
+            unchanged.append(_unchanged(self._accounts, account, "version", account_version))
         if key_digest is not None:
             key = {"digest": text(key_digest)}
             unchanged.append(_unchanged(self._keys, key, "caps_version", window.limits_version))
@@ -280,6 +287,9 @@ class DynamoWindows:
         )
         return [_window_key(item) for item in answer.get("Items", [])]
 
+    def _kept_s(self, key: WindowKey) -> int:
+        return _MINUTE_KEPT_S if kind_of(key) is Kind.MINUTE else self._retention_s
+
     def _item(self, window: Window) -> dict[str, Any]:
         item = {
             **_key(window.key),
@@ -292,24 +302,34 @@ class DynamoWindows:
             "limits_version": number(window.limits_version),
             "open": {"M": {name: binary(pack(hold)) for name, hold in window.open.items()}},
             "sweep_shard": text(str(crc32(window.key.owner.encode()) % SWEEP_SHARDS)),
-            "ttl": number(day_start_unix_s(window.key.period) + self._retention_s),
         }
+        ends = period_end_unix_s(window.key.period)
+        if ends is not None:
+            item["ttl"] = number(ends + self._kept_s(window.key))
         if window.blocked:
             item["blocked"] = texts(window.blocked)
         return item
 
 
+@cache
+def _reserve_condition(*, requests: bool, money: bool) -> str:
+    """Return the condition of a hold. What it does not take cannot refuse it: an overdrawn budget only money."""
+    bounds = [_QUOTA_LEFT] * requests + [_BUDGET_FITS] * money
+    return " AND ".join([*bounds, _SLOT_FREE, _NOT_BLOCKED, _ID_UNUSED])
+
+
 def pack(hold: Hold) -> bytes:
     """Return the entry of `open` for a hold."""
     flags = _COUNTS_REQUEST if hold.requests else 0
-    return _ENTRY.pack(flags, hold.amount_nano_usd, hold.expires_at_unix_s) + hold.key_ref.encode("ascii")
+    said = f"{hold.key_ref}{_BEFORE_MARK}{hold.mark}" if hold.mark else hold.key_ref
+    return _ENTRY.pack(flags, hold.amount_nano_usd, hold.expires_at_unix_s) + said.encode("ascii")
 
 
 def unpack(entry: bytes) -> Hold:
     """Return the hold an entry of `open` stands for."""
     flags, amount, expires = _ENTRY.unpack_from(entry)
-    ref = bytes(entry[_ENTRY.size :]).decode("ascii")
-    return Hold(amount_nano_usd=amount, expires_at_unix_s=expires, key_ref=ref, requests=flags & _COUNTS_REQUEST)
+    ref, _, mark = bytes(entry[_ENTRY.size :]).decode("ascii").partition(_BEFORE_MARK)
+    return Hold(amount, expires, ref, flags & _COUNTS_REQUEST, mark)
 
 
 def window_from_item(item: Item) -> Window:

@@ -60,7 +60,7 @@ def reported_usage(usage: Any) -> TokenUsage | None:
 
 
 def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
-    """Return the usage object of an answer: the counts that were charged, and the charge."""
+    """Return the usage object of an answer: the counts that were charged, and what its user pays."""
     usage = entry.usage
     return {
         "prompt_tokens": usage.input_tokens,
@@ -76,7 +76,7 @@ def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
-        "cost_usd": format_usd(entry.figures.charge_nano_usd),
+        "cost_usd": format_usd(entry.figures.resale_nano_usd),
     }
 
 

@@ -139,17 +139,19 @@ class Keys:
         """Stop a key for good and return it. Raises NotThere."""
         for _ in range(ATTEMPTS):
             key = await self._get(key_id)
-            account = await self._account(key.account_id)
+            account, forgotten = await self._account(key.account_id), frozenset[str]()
             if key.enabled:
                 now = self._now()
+                before = account.revoked.keys()
                 key = replace(key, enabled=False, disabled_at_unix_s=now)
                 account = _revoking(account, key, now)
+                forgotten = frozenset(before - account.revoked.keys())
                 try:
                     await self._registry.disable_key(key, account)
                 except Conflict:
                     continue
             self._forget()
-            await self._limits.key_disabled(account, key.ref)
+            await self._limits.key_disabled(account, key.ref, forgotten=forgotten)
             await self._limits.account_changed(account)
             return key
         raise Refused(_BUSY)
