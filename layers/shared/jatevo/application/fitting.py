@@ -26,7 +26,7 @@ from jatevo.domain.windows import Bound, Hold, Refused, Window, WindowKey, bound
 BUDGET_BOUNDS = frozenset({Bound.BUDGET_EMPTY, Bound.BUDGET_TOO_SMALL, Bound.BUDGET_IN_FLIGHT})
 _PERIOD_BUDGETS = frozenset({Kind.MONTH, Kind.ACCOUNT})
 _SPANS = {Kind.MINUTE: Span.MINUTE, Kind.MONTH: Span.MONTH, Kind.PREPAID: Span.ALWAYS, Kind.SLOTS: Span.ALWAYS}
-_SCOPES = {Kind.KEY: Scope.KEY, Kind.VISITOR: Scope.VISITOR, Kind.LANE: Scope.LANE, Kind.SLOTS: Scope.SLOTS}
+_SCOPES = {Kind.KEY: Scope.KEY, Kind.VISITOR: Scope.VISITOR, Kind.LANE: Scope.LANE, Kind.SLOTS: Scope.LANE}
 
 _CODES = {
     Bound.KEY_BLOCKED: Code.KEY_DISABLED,

@@ -71,7 +71,7 @@ class Scope(StrEnum):
     PLAYGROUND = "playground"
     """All visitors together."""
     LANE = "lane"
-    SLOTS = "slots"
+    """A lane as a whole, or its part of a pool: another lane may still take the request."""
 
 
 class Span(StrEnum):
