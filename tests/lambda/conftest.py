@@ -4,6 +4,7 @@ What was built, running: functions as processes with their layers and nothing el
 `cloud` is made once for a file: a stack, its engine behind `Aws`, and a scripted upstream.
 """
 
+import json
 import secrets
 import subprocess
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from jatevo_testing.aws import Aws, serving
 from jatevo_testing.cloud import Cloud
+from jatevo_testing.price_apis import TOKEN, price_apis
 from jatevo_testing.roles import permissions
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import ScriptedUpstream
@@ -32,12 +34,16 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
     token = secrets.token_urlsafe(32)
-    kept = {"/jatevo/operator-token": token, "/jatevo/pools/main": POOL_KEY}
+    kept = {
+        "/jatevo/operator-token": token,
+        "/jatevo/pools/main": POOL_KEY,
+        "/jatevo/prices/coingecko": "secret-price-key",
+    }
     functions = built.functions()
     with fresh_tables(dynoxide) as names:
         prefix = names.windows.removesuffix("-windows")
         aws = Aws(dynoxide, prefix, {name: permissions(name) for name in functions}, kept)
-        with serving(aws):
+        with serving(aws), price_apis() as prices:
             environments = {name: aws.environment(name) for name in functions}
             short = {
                 "JATEVO_UPSTREAM_DEADLINE_S": "3",
@@ -45,6 +51,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 "JATEVO_DIRECTORY_KEEP_MS": "1000",
             }
             environments["InferenceFunction"] |= short
+            environments["PriceOracleFunction"]["JATEVO_PRICE_SOURCES"] = price_sources(prices.url)
             async with (
                 ScriptedUpstream() as upstream,
                 built_stack(environments, tmp_path_factory.mktemp("lambda")) as stack,
@@ -59,7 +66,20 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 }
                 answer = await admin.put("/catalog", json={"document": document})
                 assert answer.status_code == 200, answer.text
-                yield Cloud(stack, aws, names, upstream, admin, client)
+                yield Cloud(stack, aws, names, upstream, admin, client, prices)
+
+
+def price_sources(url: str) -> str:
+    """Return three sources at a stand-in; one of them has a key."""
+    solana = {"token": TOKEN, "url": url}
+    key = {"api_key": "ssm:/jatevo/prices/coingecko"}
+    return json.dumps(
+        [
+            {"kind": "geckoterminal", "network": "solana", **solana},
+            {"kind": "dexscreener", "chain": "solana", **solana},
+            {"kind": "coingecko", "platform": "solana", **solana, **key},
+        ]
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -67,6 +67,13 @@ def test_the_schedules_event_sweeps(name: str, environment: dict[str, str], tmp_
         assert lambda_.invoke(EVENTS[name]) == {"windows": 0, "expired": 0, "applied": 0, "failed": 0}
 
 
+def test_the_oracles_event_is_a_run(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = {"JATEVO_PRICE_SOURCES": ""}
+    with under_rie(built.functions()["PriceOracleFunction"], environment | settings, tmp_path) as lambda_:
+        report = lambda_.invoke(EVENTS["price-oracle"])
+    assert report == {"reason": "kept_silence", "state": "stale", "price_pico_usd": None, "agreed": 0, "asked": 0}
+
+
 def test_every_trigger_of_the_template_has_an_event() -> None:
     with_event = {event["resource"] for event in EVENTS.values() if "resource" in event}
     roots: set[BuiltRoute] = {route for route in built.routes() if route.resource in {"/v1", "/admin/v1"}}

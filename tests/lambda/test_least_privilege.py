@@ -6,6 +6,7 @@ allow. Nothing may be refused, and nothing that a role allows may go unused.
 """
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -38,6 +39,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await customers_look(cloud)
     await visitors_look(cloud)
     await reservations_left_behind_are_ended(cloud)
+    await the_price_is_decided(cloud)
     assert cloud.aws.refused == []
     unused = {
         name: sorted(str(held) for held in held_by(name) if not any(held.covers(call) for call in called(cloud, name)))
@@ -69,6 +71,8 @@ async def operators_work(cloud: Cloud) -> None:
         f"/accounts/{account}/window",
         f"/accounts/{account}/ledger",
         "/operators",
+        "/price",
+        "/price/history",
     ):
         answer = await admin.get(path)
         assert answer.status_code == 200, (path, answer.text)
@@ -78,6 +82,8 @@ async def operators_work(cloud: Cloud) -> None:
         ("POST", f"/keys/{key}/disable", None),
         ("POST", "/operators", {"name": "second"}),
         ("POST", "/operators/second/disable", None),
+        ("PUT", "/price/rate", {"price_usd": "0.01", "expires_at_unix_s": int(time.time()) + 60, "reason": "test"}),
+        ("DELETE", "/price/rate?reason=test", None),
         ("POST", "/sweep", {}),
         ("POST", "/sweep", {"full": True}),
     ):
@@ -128,6 +134,16 @@ async def reservations_left_behind_are_ended(cloud: Cloud) -> None:
             report = await sweeper.invoke(event)
             assert isinstance(report, Reply), report
             await report.whole()
+
+
+async def the_price_is_decided(cloud: Cloud) -> None:
+    reply = await cloud.stack.functions["PriceOracleFunction"].invoke({})
+    assert isinstance(reply, Reply), reply
+    report = json.loads(await reply.whole())
+    assert (report["agreed"], report["asked"]) == (3, 3), cloud.log()
+    [key] = {headers["x-cg-demo-api-key"] for _, headers in cloud.prices.asked if "x-cg-demo-api-key" in headers}
+    assert key == "secret-price-key"
+    assert key not in cloud.log()
 
 
 async def leave_behind(cloud: Cloud) -> dict[str, str]:
@@ -183,7 +199,15 @@ async def never_ending(_asked: Asked, connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", ["AccountFunction", "AdminFunction", "InferenceFunction", "ReservationSweeperFunction", "SiteFunction"]
+    "function",
+    [
+        "AccountFunction",
+        "AdminFunction",
+        "InferenceFunction",
+        "PriceOracleFunction",
+        "ReservationSweeperFunction",
+        "SiteFunction",
+    ],
 )
 def test_what_a_function_may_do_is_listed(function: str) -> None:
     """A role that could not be read would prove nothing."""

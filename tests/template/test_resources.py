@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from jatevo.adapters.dynamodb.schema import TableNames, definitions
+from jatevo.adapters.prices.configuration import sources_from
 from jatevo.bootstrap import Settings, settings_from
+from jatevo.domain.price_rules import PriceRules
 from jatevo_local import built
 
 DEFINITIONS = {table["TableName"]: table for table in definitions(TableNames.with_prefix("jatevo"))}
@@ -110,6 +112,26 @@ def test_the_streamed_function_starts_through_the_wrapper_that_its_layer_holds()
     assert function.environment["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/response-stream"
     wrapper = built.BUILD / "ResponseStreamLayer" / "response-stream"
     assert wrapper.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_oracle_runs_every_five_minutes_and_what_fails_is_kept(resources: dict[str, Any]) -> None:
+    schedule = resources["PriceOracleFunctionEveryFiveMinutes"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert schedule["Name"] == {"Fn::Sub": "${AWS::StackName}-price-oracle"}
+    letters = {"Fn::GetAtt": ["PriceOracleDeadLetters", "Arn"]}
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"] == letters
+    invoked = resources["PriceOracleFunctionEventInvokeConfig"]["Properties"]
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == letters
+    late = (schedule["Target"]["RetryPolicy"], invoked)
+    assert all(one["MaximumEventAgeInSeconds"] < 300 for one in late), "a run comes before the next one is due"
+
+
+def test_the_oracles_default_sources_are_those_of_the_token_by_its_address() -> None:
+    text = built.functions()["PriceOracleFunction"].environment["JATEVO_PRICE_SOURCES"]
+    sources = sources_from(text, {}.get)
+    assert len(sources) == 3 >= PriceRules().quorum
+    assert text.count("9VY2rDbtsBmTsBxoRF8hWSEUKGqnoQoe9V6W3JnjNgfm") == 3
+    assert len(text) < 4096
 
 
 def test_the_sweeper_runs_every_minute_and_what_fails_is_kept(resources: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import httpx
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo_local.built_stack import BuiltStack
 from jatevo_testing.aws import Aws
+from jatevo_testing.price_apis import PriceApis
 from jatevo_testing.upstream import ScriptedUpstream
 
 
@@ -20,6 +21,7 @@ class Cloud:
     upstream: ScriptedUpstream
     admin: httpx.AsyncClient
     client: httpx.AsyncClient
+    prices: PriceApis
 
     def log(self) -> str:
         return "".join(function.log() for function in self.stack.functions.values())

@@ -63,6 +63,9 @@ class PriceUpdates:
         """Run once. Raises StoreError."""
         now_ms = self._clock.now_ms()
         heard = await asyncio.gather(*(self._heard(source, now_ms // 1000) for source in self._sources))
+        for silent in heard:
+            if isinstance(silent, NoObservation):
+                _log.warning("price source %s: %s %s", silent.source, silent.failing, silent.detail)
         for _ in range(_MOST_TRIES):
             oracle = await self._store.read()
             if now_ms <= oracle.at_ms:
