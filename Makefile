@@ -4,10 +4,10 @@ DATA ?= .local
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build smoke services bench lint check format lock clean
+.PHONY: help setup run test test-clients build smoke services bench lint check format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything into this folder (quick when nothing changed)
 	@scripts/setup
@@ -18,6 +18,10 @@ run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
 test: setup build ## run every test
 	@scripts/npm-packages tests/browser
 	$(BIN)/python -m pytest
+
+test-clients: setup ## run real clients against the gateway: Codex, OpenAI's, Vercel's and the Agents SDK
+	@scripts/clients >/dev/null
+	$(BIN)/python -m pytest tests/clients
 
 build: setup ## sam build: what `sam deploy` uploads, and its sizes (quick when nothing changed)
 	@scripts/build
@@ -48,4 +52,4 @@ lock: ## write the lock files anew from pyproject.toml and local/engines/package
 	@scripts/lock
 
 clean: ## remove what setup and the tools made; the local stack's data stays
-	rm -rf .venv .tools .aws-sam local/engines/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .aws-sam local/engines/node_modules tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

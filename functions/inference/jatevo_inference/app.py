@@ -54,7 +54,7 @@ from jatevo_inference.endpoints import ChatEndpoint, Endpoint, ResponsesEndpoint
 _log = logging.getLogger(__name__)
 
 KEEP_NOTHING = "x-jatevo-zdr"
-"""The request header by which a client wants nothing of its request to be kept upstream: `true`."""
+"""The request header by which a client wants nothing of its request to be kept, here or upstream: `true`."""
 CHAT_PATH = "/v1/chat/completions"
 RESPONSES_PATH = "/v1/responses"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -171,10 +171,11 @@ class _Request:
         raw = await self._body()
         if isinstance(raw, Refusal):
             return raw
-        asked = await endpoint.asked(caller, raw)
+        zdr = header(self._scope, KEEP_NOTHING) == "true"
+        asked = await endpoint.asked(_keeping_nothing(caller) if zdr else caller, raw)
         if isinstance(asked, Refusal):
             return asked
-        request = replace(asked.request, zdr=header(self._scope, KEEP_NOTHING) == "true")
+        request = replace(asked.request, zdr=zdr)
         serve = self._services.inference.stream if request.stream else self._services.inference.complete
         result = await serve(caller, request, endpoint.formats, asked.keeper)
         if isinstance(result, Rejected):
@@ -274,3 +275,7 @@ class _Request:
         if standing is not None:
             headers |= limit_headers(standing, self._services.clock.now_ms() // 1000)
         return headers
+
+
+def _keeping_nothing(caller: Caller) -> Caller:
+    return replace(caller, account=replace(caller.account, zdr=True))
