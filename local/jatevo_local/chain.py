@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import httpx
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 
@@ -107,7 +108,10 @@ class Node:
         at = block if isinstance(block, str) else hex(block)
         request = {"to": address, "data": _calldata(name, function, arguments), "from": self.accounts()[0]}
         data = bytes.fromhex(self.ask("eth_call", request, at)[2:])
-        values = decode(contract(name).outputs(function), data)
+        try:
+            values = decode(contract(name).outputs(function), data)
+        except DecodingError as error:
+            raise ChainError(f"there is no {name} at {address}") from error
         return values[0] if len(values) == 1 else values
 
     def as_anybody(self) -> None:

@@ -5,6 +5,7 @@ A job that fails is logged and runs again when its time comes.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 
 from jatevo_holdings.refresh import lambda_handler as refresh
 from jatevo_holdings.snapshot import lambda_handler as snapshot
+from jatevo_local.chain import Node
+from jatevo_local.demo_chain import publish_price
 from jatevo_price_oracle.handler import lambda_handler as decide_price
 from jatevo_sweeper.handler import lambda_handler as sweep
 
@@ -28,22 +31,31 @@ class Job:
     handler: Callable[[dict[str, Any], object], object]
 
 
+def keep_price_fresh(_event: dict[str, Any], _context: object) -> None:
+    """Publish the demo chain's price anew: a feed that falls silent is not believed for long."""
+    url, _, feed = os.environ.get("JATEVO_LOCAL_CHAIN_FEED", "").partition(" ")
+    if feed:
+        with Node(url) as node:
+            publish_price(node, feed)
+
+
 JOBS = (
+    Job("demo_price", 60, keep_price_fresh),
     Job("reservation_sweeper", 60, sweep),
     Job("price_oracle", 30, decide_price),
     Job("holdings_snapshot", 60, snapshot),
-    Job("holdings_refresh", 900, refresh),
+    Job("holdings_refresh", 60, refresh),
 )
 
 
 def repeat(job: Job) -> None:
-    """Run a job for ever."""
+    """Run a job at once, and then for ever."""
     while True:
-        time.sleep(job.every_s)
         try:
             job.handler({"source": "aws.scheduler", "detail-type": "Scheduled Event"}, None)
         except Exception:  # noqa: BLE001 - the job runs again when its time comes
             _log.exception("the job %s failed", job.name)
+        time.sleep(job.every_s)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
+from jatevo_local.demo_chain import TOKENS, DemoChain, start_demo_chain
 from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, Engine, start_engine
 from jatevo_local.errors import StackError, explain
 from jatevo_local.lock import exclusive
@@ -75,12 +76,14 @@ def _start(options: Options, children: Children) -> None:
     model_key = kept_secret(options.data / "model-key")
     model = start_model(children, _kept_port(options.data / "model-port"), model_key)
     token = kept_secret(options.data / "admin-token")
+    chain = start_demo_chain(children, _kept_port(options.data / "chain-port"), options.data)
     environment = {
         **AWS_ENVIRONMENT,
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
         "JATEVO_OPERATOR_TOKEN": token,
         "JATEVO_PUBLIC_URL": options.url,
+        **({} if chain is None else chain.environment()),
         _MODEL_KEY: model_key,
         _MODEL_URL: model.base_url,
         _TOKENIZER_URL: model.base_url.removesuffix("/v1"),
@@ -90,8 +93,13 @@ def _start(options: Options, children: Children) -> None:
     admin = Admin(options.url, token)
     apply_catalogue(admin, CATALOGUE)
     key = demo_key(admin, options.data / "demo.json")
+    if chain is not None:
+        admin.ask("POST", "/holdings/snapshot")
     admin.close()
     _print_welcome(options, engine, key, token, first=bool(created))
+    if chain is not None:
+        _print_wallet(options, chain)
+    print("\nCtrl-C ends it.", flush=True)
 
 
 def _gateway(options: Options, environment: dict[str, str]) -> Program:
@@ -123,9 +131,17 @@ Jatevo Gateway is ready: {url}
 
   curl -N {url}/v1/chat/completions \\
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-    -d '{body}'
+    -d '{body}'""",
+        flush=True,
+    )
 
-Ctrl-C ends it.""",
+
+def _print_wallet(options: Options, chain: DemoChain) -> None:
+    print(
+        f"""
+  demo wallet   {chain.wallet}
+                holds {TOKENS} demo tokens worth $1.00 each on the chain {chain.url}; its key: {chain.key_file}
+                sign in with it at {options.url}/dashboard""",
         flush=True,
     )
 
