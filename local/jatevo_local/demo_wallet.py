@@ -21,10 +21,9 @@ _LONGEST_TEXT = 4096
 
 @dataclass(frozen=True, slots=True)
 class DemoWallet:
-    """A wallet of this machine. `chain`: as sign-in names it, such as `eip155:31337`."""
+    """A wallet of this machine."""
 
     key: PrivateKey
-    chain: str
 
     @property
     def address(self) -> str:
@@ -38,33 +37,33 @@ class DemoWallet:
         return f"0x{signature.r:064x}{signature.s:064x}{signature.v + 27:02x}"
 
 
-def demo_wallet_from(file: Path, chain: str) -> DemoWallet:
+def demo_wallet_from(file: Path) -> DemoWallet:
     """Return the wallet whose private key stands in a file, as hexadecimal digits."""
-    return DemoWallet(PrivateKey(bytes.fromhex(file.read_text().strip().removeprefix("0x"))), chain)
+    return DemoWallet(PrivateKey(bytes.fromhex(file.read_text().strip().removeprefix("0x"))))
 
 
 def demo_wallet_app(wallet: DemoWallet | None) -> Starlette:
-    """Return the routes; without a wallet they are not there."""
+    """Return the routes. Without a wallet there is no address, and nothing is signed."""
 
     async def show(_request: Request) -> JSONResponse:
         if wallet is None:
-            return _no_wallet()
-        return JSONResponse({"chain": wallet.chain, "address": wallet.address})
+            return JSONResponse({"chain": None, "address": None})
+        return JSONResponse({"chain": "ethereum", "address": wallet.address})
 
     async def sign(request: Request) -> JSONResponse:
         if wallet is None:
-            return _no_wallet()
+            return _refused("This stack has no demo wallet.", 404)
         try:
             text = (await request.json())["message"]
         except (ValueError, KeyError, TypeError):
             text = None
         if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-            return JSONResponse({"error": {"message": "message must be a text."}}, 400)
+            return _refused("message must be a text.", 400)
         return JSONResponse({"signature": wallet.sign(text)})
 
     prefix = f"{PREFIX}/demo-wallet"
     return Starlette(routes=[Route(prefix, show), Route(f"{prefix}/sign", sign, methods=["POST"])])
 
 
-def _no_wallet() -> JSONResponse:
-    return JSONResponse({"error": {"message": "This stack has no demo wallet."}}, 404)
+def _refused(message: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": {"message": message}}, status)

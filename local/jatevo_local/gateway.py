@@ -7,6 +7,7 @@ environment. SIGTERM lets answers under way be settled before the process ends.
 
 import argparse
 import logging
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,8 @@ from jatevo.bootstrap import Gateway, settings_from
 from jatevo_account.handler import create_app as account_app
 from jatevo_admin.handler import create_app as admin_app
 from jatevo_inference.handler import create_app as inference_app
+from jatevo_local.demo_wallet import PREFIX as LOCAL_PREFIX
+from jatevo_local.demo_wallet import DemoWallet, demo_wallet_app, demo_wallet_from
 from jatevo_local.ports import LOOPBACK
 from jatevo_site.handler import create_app as site_app
 
@@ -30,12 +33,13 @@ _CONNECTIONS_END_S = 10
 class Routes:
     """Sends each request to the function that the deployed API would send it to."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, wallet: DemoWallet | None = None) -> None:
         self._inference: ASGIApp = inference_app(gateway)
         self._prefixes: tuple[tuple[str, ASGIApp], ...] = (
             ("/admin/v1", admin_app(gateway)),
             ("/v1", account_app(gateway)),
             ("/account/v1", account_app(gateway)),
+            (LOCAL_PREFIX, demo_wallet_app(wallet)),
             ("/backend-api/codex/models", account_app(gateway)),
         )
         self._site: ASGIApp = site_app(gateway)
@@ -55,12 +59,13 @@ class Routes:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="jatevo_local.gateway")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--demo-wallet", type=Path, help="the file of a private key that pages may sign in with")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     gateway = Gateway(settings_from())
     uvicorn.run(
-        Routes(gateway),
+        Routes(gateway, options.demo_wallet and demo_wallet_from(options.demo_wallet)),
         host=LOOPBACK,
         port=options.port,
         log_level="warning",

@@ -36,8 +36,6 @@ class InjectedWallet:
             return {"error": {"code": 4001, "message": "User rejected the request."}}
         if method == "eth_requestAccounts":
             return {"result": [self.account.address]}
-        if method == "eth_chainId":
-            return {"result": hex(31337)}
         text = bytes.fromhex(parameters[0].removeprefix("0x")).decode()
         signed = self.account.sign_message(encode_defunct(text=text))
         return {"result": f"0x{signed.signature.hex().removeprefix('0x')}"}

@@ -35,8 +35,8 @@ function ethereum({ info, provider }) {
     async connect() {
       const [address] = await provider.request({ method: "eth_requestAccounts" });
       if (!address) throw new Error("The wallet gave no account.");
-      const chain = Number.parseInt(await provider.request({ method: "eth_chainId" }), 16);
-      return { chain: `eip155:${chain}`, address };
+      // Whichever chain the wallet shows: an address is the same on all of them, and the gateway names its own.
+      return { chain: "ethereum", address };
     },
     sign: (message, address) =>
       provider.request({ method: "personal_sign", params: [`0x${hex(new TextEncoder().encode(message))}`, address] }),
@@ -104,6 +104,7 @@ async function demo() {
   const answer = await fetch("local/v1/demo-wallet");
   if (!answer.ok) return null;
   const { chain, address } = await answer.json();
+  if (address === null) return null;
   return {
     id: "demo",
     name: "Demo wallet of this machine",
