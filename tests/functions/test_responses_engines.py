@@ -16,7 +16,7 @@ from jatevo.domain.ledger import Reason
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
 CUSTOM = {"type": "custom", "name": "patch"}
 SHELL = {"type": "local_shell"}
-COUNTED = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
+COUNTED: dict[str, Any] = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
 CHARGE = 10 * 1_000 + 20 * 2_000
 
 
@@ -233,7 +233,7 @@ async def test_log_probabilities_are_told_where_asked(both: World, upstream: Scr
 
     result = await streamed(both, "chat", include=["message.output_text.logprobs"], top_logprobs=1)
 
-    shown = {"token": "one", "logprob": -0.5, "bytes": []}
+    shown: dict[str, Any] = {"token": "one", "logprob": -0.5, "bytes": []}
     shown["top_logprobs"] = [{"token": "uno", "logprob": -2, "bytes": []}]
     assert result.last["output"][0]["content"][0]["logprobs"] == [shown]
     assert upstream.asked[0].body["logprobs"] is True
