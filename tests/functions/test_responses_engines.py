@@ -241,9 +241,10 @@ async def test_log_probabilities_are_told_where_asked(both: World, upstream: Scr
 
 
 async def test_whole_answers_are_the_same(both: World, upstream: ScriptedUpstream) -> None:
-    answer = completion("hello", usage(10, 20, completion_tokens_details={"reasoning_tokens": 5}))
-    native = {"id": "secret", "status": "completed", "output": [said("hello")], "usage": COUNTED}
-    native["usage"] = {**COUNTED, "output_tokens_details": {"reasoning_tokens": 5}}
+    details: Any = {"reasoning_tokens": 5}
+    answer = completion("hello", usage(10, 20, completion_tokens_details=details))
+    native: dict[str, Any] = {"id": "secret", "status": "completed", "output": [said("hello")]}
+    native["usage"] = COUNTED | {"output_tokens_details": details}
 
     async def script(asked: Asked, connection: Connection) -> None:
         await connection.reply(200, native if asked.path == "/v1/responses" else answer)
