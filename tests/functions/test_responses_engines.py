@@ -339,7 +339,7 @@ BREAKS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("engine", "model"), enumerate(("chat", "native")))
+@pytest.mark.parametrize(("engine", "model"), [(0, "chat"), (1, "native")])
 async def test_a_stream_that_breaks_fails_once_and_charges_what_came(
     both: World, upstream: ScriptedUpstream, engine: int, model: str
 ) -> None:
