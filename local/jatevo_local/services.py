@@ -38,6 +38,7 @@ def start(data: Path, children: Children, host: str) -> str:
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
         "JATEVO_OPERATOR_TOKEN": token,
+        "JATEVO_PUBLIC_URL": "http://127.0.0.1:3000",  # where `sam local start-api` listens
     }
     in_containers = settings | {"JATEVO_DYNAMODB_ENDPOINT": f"http://{host}:{engine_port}"}
     write_private(data / "sam-env.json", json.dumps({"Parameters": in_containers}, indent=2) + "\n")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from jatevo_testing.aws import Aws, serving
 from jatevo_testing.cloud import Cloud
+from jatevo_testing.owners import SITE
 from jatevo_testing.price_apis import TOKEN, price_apis
 from jatevo_testing.roles import permissions
 from jatevo_testing.tables import fresh_tables
@@ -37,6 +38,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     kept = {
         "/jatevo/operator-token": token,
         "/jatevo/pools/main": POOL_KEY,
+        "/jatevo/public-url": SITE,
         "/jatevo/prices/coingecko": "secret-price-key",
     }
     functions = built.functions()

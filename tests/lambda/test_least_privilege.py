@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from jatevo_testing.cloud import Cloud
+from jatevo_testing.owners import Door, EvmPerson, SolanaPerson
 from jatevo_testing.roles import Permission, permissions
 from jatevo_testing.tables import plain_client, put_account, put_key
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
@@ -37,6 +38,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await operators_work(cloud)
     await customers_chat(cloud)
     await customers_look(cloud)
+    await owners_look_after_themselves(cloud)
     await visitors_look(cloud)
     await reservations_left_behind_are_ended(cloud)
     await the_price_is_decided(cloud)
@@ -112,6 +114,28 @@ async def customers_look(cloud: Cloud) -> None:
     for path in ("/v1/models", "/v1/models/test-model", "/v1/usage", "/v1/usage"):
         answer = await cloud.client.get(path, headers=headers)
         assert answer.status_code == 200, (path, answer.text)
+
+
+async def owners_look_after_themselves(cloud: Cloud) -> None:
+    """Sign in, link and unlink a wallet, every route of keys, the books, sign out everywhere."""
+    inside = await Door(cloud.client).signed_in(EvmPerson())
+    linked = (await inside.link(SolanaPerson())).raise_for_status().json()["wallet"]
+    made = (await inside.ask("POST", "/account/v1/keys", {"requests_per_day": 5})).raise_for_status().json()
+    key = f"/account/v1/keys/{made['key_id']}"
+    for method, path, body in (
+        ("GET", "/account/v1/wallets", None),
+        ("DELETE", f"/account/v1/wallets/{linked}", None),
+        ("GET", "/account/v1/keys", None),
+        ("PATCH", key, {"requests_per_day": 6}),
+        ("POST", f"{key}/rotate", {"overlap_s": 60}),
+        ("POST", f"{key}/disable", None),
+        ("DELETE", key, None),
+        ("GET", "/account/v1/usage?by=key", None),
+        ("GET", "/account/v1/ledger", None),
+        ("POST", "/account/v1/auth/logout?all=true", None),
+    ):
+        answer = await inside.ask(method, path, body)
+        assert answer.is_success, (method, path, answer.text, cloud.log())
 
 
 async def visitors_look(cloud: Cloud) -> None:

@@ -50,12 +50,7 @@ class Guard:
     async def __call__(self, request: Request) -> None:
         """Raise NotLetIn unless the request is its owner's."""
         services = self._services()
-        token = bearer_token(request.scope)
-        if token is None:
-            site = await services.site()
-            token = None if site is None else cookie_of(request, site)
-            if site is not None and token is not None and request.method not in _READS:
-                _check_origin(request, site, token)
+        token = bearer_token(request.scope) or await self._from_cookie(request)
         owner = await services.sessions.authenticate(token)
         if isinstance(owner, Refusal):
             raise NotLetIn(owner)
@@ -64,6 +59,13 @@ class Guard:
             if refusal is not None:
                 raise NotLetIn(refusal)
         request.state.owner, request.state.token = owner, token
+
+    async def _from_cookie(self, request: Request) -> str | None:
+        site = await self._services().site() if "cookie" in request.headers else None
+        token = None if site is None else cookie_of(request, site)
+        if site is not None and token is not None and request.method not in _READS:
+            _check_origin(request, site, token)
+        return token
 
 
 def owner_of(request: Request) -> SignedIn:

@@ -94,8 +94,8 @@ class Settings:
     """Where people reach the gateway, its stage included; or `ssm:` and where that is kept. Empty: nobody signs in."""
     session_s: int = 43_200
     """How long a session lasts."""
-    evm_chain_id: int = 1
-    """The EVM chain whose wallets sign in, and on which contract wallets are asked."""
+    evm_chain_id: int = 0
+    """The EVM chain whose wallets sign in, and on which contract wallets are asked; 0: the token's, else Ethereum."""
     evm_rpc_urls: str = ""
     """Nodes of that chain, comma separated, in the order in which they are tried; or `ssm:` and where they are kept."""
     evm_token: str = ""
@@ -143,6 +143,11 @@ class Settings:
             starter_requests=self.entitlement_starter_requests,
             starter_nano_usd=_usd("ENTITLEMENT_STARTER_USD", self.entitlement_starter_usd),
         )
+
+    @property
+    def chain_ids(self) -> ChainIds:
+        token = _token("EVM_TOKEN", self.evm_token, Namespace.EIP155)
+        return ChainIds(self.evm_chain_id or (1 if token is None else int(token.chain)), self.solana_cluster)
 
     @property
     def policy(self) -> Policy:
@@ -339,8 +344,8 @@ class Gateway(Process):
         wallets = DynamoWallets(self.dynamodb, self.names)
         attempts = Attempts(stored, clock, AttemptBounds())
         sessions = Sessions(stored, self.directory, clock, randomness, lifetime_s=settings.session_s)
-        signatures = WalletSignatures(self._evm_nodes, settings.evm_chain_id)
-        chains = ChainIds(settings.evm_chain_id, settings.solana_cluster)
+        chains = settings.chain_ids
+        signatures = WalletSignatures(self._evm_nodes, chains.evm)
         proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
         keys = Keys(registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget)
         usage, holdings = self.usage(), self.holdings_refresh()
