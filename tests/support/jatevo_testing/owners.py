@@ -64,7 +64,8 @@ class Door:
         sent = {**self.more, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.bearer:
             sent["authorization"] = f"Bearer {self.bearer}"
-        return await self.client.request(method, path, json=body, headers=sent)
+        raw = [(name.encode(), value.encode()) for name, value in sent.items()]
+        return await self.client.request(method, path, json=body, headers=raw)
 
     async def challenge(self, person: Person, **more: Any) -> Mapping[str, Any]:
         body = {"chain": person.chain, "address": person.address, **more}
