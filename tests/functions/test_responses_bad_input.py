@@ -94,6 +94,11 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str | None]] = {
     ),
     "a reference to nothing": (items({"type": "item_reference", "id": "msg_1"}), "not_found", "input"),
     "an item only other upstreams know": (items(USER, {"type": "local_shell_call"}), UNSUPPORTED, "input"),
+    "an item that brings along what the upstream would run": (
+        items(USER, {"type": "additional_tools", "role": "developer", "tools": [{"type": "web_search"}]}),
+        UNSUPPORTED,
+        "input[1].tools[0]",
+    ),
     "a previous response that is none": (
         {"previous_response_id": "resp_1"},
         "previous_response_not_found",
@@ -228,6 +233,9 @@ FITS: dict[str, dict[str, Any]] = {
     ),
     "lone surrogates": {"input": "\ud800 \udfff"},
     "a tool the upstream would run": {"tools": [{"type": "web_search"}, FUNCTION]},
+    "such a tool within a group": {
+        "tools": [FUNCTION, {"type": "namespace", "name": "n", "tools": [{"type": "web_search_preview"}]}]
+    },
     "only such tools": {"tools": [{"type": "web_search"}], "tool_choice": "auto", "parallel_tool_calls": True},
     "a megabyte of schema": schema({"description": "x" * 1000, "enum": ["y"]}),
     "a call and its output": items(USER, CALL, OUTPUT),

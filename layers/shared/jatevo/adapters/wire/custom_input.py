@@ -13,6 +13,7 @@ MEMBER = "input"
 
 _BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAY_BEGIN = re.compile(r'\s*(\{\s*("(i(n(p(u(t("\s*(:\s*"?)?)?)?)?)?)?)?)?)?')
+_LONGEST_BEGIN = 256
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _DECODABLE = re.compile(
     rf'(?:[^"\\]+|\\["\\/bfnrt]|{_HIGH}{_LOW}|{_HIGH}(?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]))|\\u(?![dD][89abAB])[0-9a-fA-F]{{4}})*'
@@ -38,7 +39,7 @@ class CustomInput:
             begin = _BEGIN.match(self._waiting)
             if begin is not None:
                 self._inside, self._waiting = True, self._waiting[begin.end() :]
-            elif _MAY_BEGIN.fullmatch(self._waiting) is None:
+            elif len(self._waiting) > _LONGEST_BEGIN or _MAY_BEGIN.fullmatch(self._waiting) is None:
                 self._raw = True
         return self._decoded() if self._inside else self._everything() if self._raw else ""
 

@@ -26,7 +26,7 @@ _TEXT_TYPES = frozenset(
 
 def is_text_file(part: Mapping[str, Any]) -> bool:
     """Return whether a content part is a file that can be shown as text."""
-    return part.get("type") == "input_file" and _text_of(part["file_data"]) is not None
+    return part.get("type") == "input_file" and _text_of(part.get("file_data")) is not None
 
 
 def as_text(part: Mapping[str, Any]) -> str | None:
@@ -35,7 +35,9 @@ def as_text(part: Mapping[str, Any]) -> str | None:
     return None if text is None else f'<file name="{part.get("filename") or "file"}">\n{text}\n</file>'
 
 
-def _text_of(data_url: str) -> str | None:
+def _text_of(data_url: Any) -> str | None:
+    if not isinstance(data_url, str):
+        return None
     head, comma, data = data_url.partition(",")
     media, *parameters = head.removeprefix("data:").lower().split(";")
     is_text = media.startswith("text/") or media in _TEXT_TYPES or media.endswith(("+json", "+xml"))

@@ -17,6 +17,7 @@ from jatevo.adapters.wire.checks import (
     of,
     unsupported,
 )
+from jatevo.adapters.wire.responses_tools import runs_upstream
 from jatevo.application.responses import Item
 from jatevo.domain.refusals import Code, Refusal, shown
 
@@ -95,16 +96,30 @@ def _item(value: Any, place: str) -> Item:
         item["type"] = "message" if "role" in item else "item_reference"
     if not isinstance(item["type"], str) or not item["type"]:
         raise invalid(f"{place}.type", "a string that is not empty")
-    if item["type"] == "message":
-        _check_message(item, place)
-    for name, (check, what), required in _MEMBERS.get(item["type"], ()):
+    _check_members(item, place)
+    return item
+
+
+def _check_members(item: dict[str, Any], place: str) -> None:
+    kind = item["type"]
+    for name, (check, what), required in _MEMBERS.get(kind, ()):
         if required and name not in item:
             raise missing_or_invalid(None, f"{place}.{name}", what)
         if name in item and not check(item[name]):
             raise invalid(f"{place}.{name}", what)
-    if item["type"] in OUTPUTS:
+    if kind == "message":
+        _check_message(item, place)
+    elif kind in OUTPUTS:
         _check_content(item["output"], f"{place}.output", _OUTPUT_PARTS)
-    return item
+    elif kind not in KNOWN:
+        _check_tools(item.get("tools"), f"{place}.tools")
+
+
+def _check_tools(tools: Any, place: str) -> None:
+    """Check that no item brings along what the upstream would run: what is offered in the open is taken out there."""
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict) and isinstance(tool.get("type"), str) and runs_upstream(tool):
+            raise unsupported(f"{place}[{index}]", f"Tools of the type '{shown(tool['type'])}' are not served.")
 
 
 def _check_message(item: dict[str, Any], place: str) -> None:

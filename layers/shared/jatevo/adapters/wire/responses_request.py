@@ -7,6 +7,7 @@ measures all that the model will see. What would change cost or length is set by
 gateway keeps itself (`store`, `previous_response_id`, `conversation`) never reaches an upstream.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ _SET_BY_GATEWAY = frozenset(
 )
 _ECHOED = ("max_output_tokens", "metadata", "previous_response_id")
 _MEASURED_AS_TOOLS = ("tools", "text")
+_CUSTOM_TOOL_BYTES = 200
+"""What a custom tool grows by where it has to be offered as a function."""
 _MEDIA = IMAGES | {AUDIO, FILE}
 _MOST_METADATA, _LONGEST_METADATA_NAME, _LONGEST_METADATA_VALUE = 16, 64, 512
 INCLUDABLE = frozenset(
@@ -108,6 +111,7 @@ def inference_request(request: ResponsesRequest, resolved: Resolved) -> Inferenc
         output_cap=request.output_cap,
         stream=request.stream,
         include_usage=True,
+        conversation=_conversation(items, request.fields),
         echo=request.echo,
     )
 
@@ -210,12 +214,23 @@ def _check_include(include: list[Any]) -> None:
             raise invalid(f"include[{place}]", "one of " + ", ".join(sorted(INCLUDABLE)))
 
 
+def _conversation(items: tuple[Item, ...], fields: Mapping[str, Any]) -> str:
+    """Return what the turns of a conversation share: its cache key, or a hash of all up to the user's first words."""
+    head: list[Any] = [fields.get("prompt_cache_key", fields.get("instructions"))]
+    for item in items if "prompt_cache_key" not in fields else ():
+        head.append(item)
+        if item.get("role") == "user":
+            break
+    return hashlib.sha256(compact(head).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _measured(items: tuple[Item, ...], fields: Mapping[str, Any]) -> InputSize:
     counts = dict.fromkeys(_MEDIA, 0)
     seen: list[Any] = [_without_media(item, counts) for item in items]
     seen += [value for name, value in fields.items() if name not in _MEASURED_AS_TOOLS]
     ascii_bytes, other_bytes = bytes_of(compact(seen))
     tool_ascii, tool_other = bytes_of(compact([fields[name] for name in _MEASURED_AS_TOOLS if name in fields]))
+    tool_ascii += _CUSTOM_TOOL_BYTES * sum(tool["type"] == "custom" for tool in fields.get("tools", ()))
     return InputSize(
         ascii_bytes=ascii_bytes,
         other_bytes=other_bytes,

@@ -64,8 +64,9 @@ def unknown_fields(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def origin(chat_field: str) -> str:
-    """Return what a client that speaks Responses calls a chat field."""
-    return _ORIGINS.get(chat_field, chat_field)
+    """Return what a client that speaks Responses calls a chat field, or a place within one."""
+    name = chat_field.partition("[")[0]
+    return _ORIGINS.get(name, name)
 
 
 def offered_tools(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -34,7 +34,12 @@ def runs_upstream(tool: Mapping[str, Any]) -> bool:
     """Return whether the upstream itself would run a tool."""
     environment = tool.get("environment")
     hosted = isinstance(environment, dict) and is_one_of(environment.get("type"), _HOSTED_SHELL)
-    return tool["type"].startswith(_RUN_UPSTREAM) or hosted
+    within = tool.get("tools")
+    grouped = any(
+        isinstance(inner, dict) and isinstance(inner.get("type"), str) and runs_upstream(inner)
+        for inner in (within if isinstance(within, list) else ())
+    )
+    return tool["type"].startswith(_RUN_UPSTREAM) or hosted or grouped
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:

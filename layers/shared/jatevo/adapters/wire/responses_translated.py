@@ -6,7 +6,7 @@ from typing import Any
 
 from jatevo.adapters.wire.chat_answer import says_too_long
 from jatevo.adapters.wire.chat_reading import ChatAnswer, ChatStream
-from jatevo.adapters.wire.chat_request import upstream_chat_body
+from jatevo.adapters.wire.chat_request import unsupported_chat_field, upstream_chat_body
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_events import Events
 from jatevo.adapters.wire.responses_from_chat import ChatItems, Wishes
@@ -38,13 +38,13 @@ class TranslatedResponses:
     def refusal(self, request: InferenceRequest, pool: Pool) -> Refusal | None:
         name = untranslatable(request.body)
         name = name or next((name for name in unknown_fields(request.body) if name not in pool.pass_fields), None)
-        if name is None:
-            name = next((origin(name) for name in chat_fields(request.body) if not pool.passes(name)), None)
-        return None if name is None else unsupported(name, request.model)
+        if name is not None:
+            return unsupported(name, request.model)
+        refusal = unsupported_chat_field(_as_chat(request), pool)
+        return None if refusal is None else unsupported(origin(refusal.param or ""), request.model)
 
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:
-        chat = replace(request, body=chat_fields(request.body))
-        return upstream_chat_body(chat, pool, model=model, output_cap=output_cap)
+        return upstream_chat_body(_as_chat(request), pool, model=model, output_cap=output_cap)
 
     def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any]:
         return self.upstream_body(request, pool, model="", output_cap=1)
@@ -121,6 +121,10 @@ def unsupported(name: str, model: str) -> Refusal:
     param = "input" if name.startswith("input ") else name
     what = f"Input{name.removeprefix('input')}" if param == "input" else f"The field '{name}'"
     return Refusal(Code.UNSUPPORTED_PARAMETER, f"{what} is not supported by the model '{model}'.", param=param)
+
+
+def _as_chat(request: InferenceRequest) -> InferenceRequest:
+    return replace(request, body=chat_fields(request.body))
 
 
 def _wishes(body: Mapping[str, Any]) -> Wishes:
