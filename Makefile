@@ -1,6 +1,7 @@
 # The verbs people type. `make run` and `make test` are all that a fresh machine needs.
 PORT ?= 8000
 DATA ?= .local
+MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -12,8 +13,8 @@ help: ## show this list
 setup: ## install everything into this folder (quick when nothing changed)
 	@scripts/setup
 
-run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local
-	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA)
+run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local MODELS=2
+	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA) --models $(MODELS)
 
 test: setup build ## run every test
 	@scripts/npm-packages tests/browser

@@ -14,8 +14,11 @@ def main() -> int:
     parser.add_argument(
         "--lambda", dest="built", action="store_true", help="run what `make build` made, as Lambda would"
     )
+    parser.add_argument(
+        "--models", type=int, choices=(1, 2), default=2, help="processes of the model: one needs half the memory"
+    )
     options = parser.parse_args()
-    return run(Options(options.port, options.data, options.built))
+    return run(Options(options.port, options.data, options.built, options.models))
 
 
 if __name__ == "__main__":

@@ -81,14 +81,14 @@ def find_model_file() -> Path:
     raise StackError(f"the package {PACKAGE} has no model file; run `make clean setup`")
 
 
-def start_model(children: Children, port: int, api_key: str | None = None) -> Model:
+def start_model(children: Children, port: int, api_key: str | None = None, name: str = "model") -> Model:
     """
     Serves the model on `port`; requests need `api_key` when there is one.
     """
     argv = [sys.executable, "-m", "jatevo_local.model_server", str(find_model_file())]
     argv += ["--port", str(port), "--slots", str(SLOTS), "--alias", MODEL_NAME]
     program = Program(
-        "model",
+        name,
         argv,
         ready=lambda: answers(port, "/health"),
         environment={API_KEY_VARIABLE: api_key or ""},

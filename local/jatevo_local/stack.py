@@ -22,14 +22,14 @@ from jatevo_local.demo_chain import TOKENS, DemoChain, start_demo_chain
 from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, Engine, start_engine
 from jatevo_local.errors import StackError, explain
 from jatevo_local.lock import exclusive
-from jatevo_local.model import start_model
+from jatevo_local.model import Model, start_model
 from jatevo_local.ports import LOOPBACK, answers, free_port, require_free
 from jatevo_local.processes import Children, Program
 from jatevo_local.tables import PREFIX, create_missing_tables
 
 CATALOGUE = PROJECT / "local" / "catalog.toml"
 _MODEL_KEY = "JATEVO_LOCAL_MODEL_KEY"
-_MODEL_URL = "JATEVO_LOCAL_MODEL_URL"
+_MODEL_URLS = ("JATEVO_LOCAL_MODEL_URL", "JATEVO_LOCAL_MODEL_2_URL")
 _TOKENIZER_URL = "JATEVO_LOCAL_MODEL_TOKENIZER_URL"
 
 
@@ -45,6 +45,8 @@ class Options:
     data: Path
     built: bool = False
     """Run what `make build` made, as Lambda would, instead of the sources."""
+    models: int = 2
+    """Processes of the model: two, each a pool of its own, or one behind both pools."""
 
     @property
     def url(self) -> str:
@@ -74,7 +76,7 @@ def _start(options: Options, children: Children) -> None:
     engine = start_engine(children, free_port(), options.data / "dynamodb.db")
     created = create_missing_tables(engine.endpoint_url)
     model_key = kept_secret(options.data / "model-key")
-    model = start_model(children, _kept_port(options.data / "model-port"), model_key)
+    models = [start_model(children, _kept_port(port), model_key, name) for name, port in _models(options)]
     token = kept_secret(options.data / "admin-token")
     chain = start_demo_chain(children, _kept_port(options.data / "chain-port"), options.data)
     environment = {
@@ -85,8 +87,7 @@ def _start(options: Options, children: Children) -> None:
         "JATEVO_PUBLIC_URL": options.url,
         **({} if chain is None else chain.environment()),
         _MODEL_KEY: model_key,
-        _MODEL_URL: model.base_url,
-        _TOKENIZER_URL: model.base_url.removesuffix("/v1"),
+        **_model_addresses(models),
     }
     children.start(_gateway(options, environment))
     children.start(Program("jobs", [sys.executable, "-m", "jatevo_local.jobs"], environment=environment))
@@ -100,6 +101,18 @@ def _start(options: Options, children: Children) -> None:
     if chain is not None:
         _print_wallet(options, chain)
     print("\nCtrl-C ends it.", flush=True)
+
+
+def _models(options: Options) -> list[tuple[str, Path]]:
+    """Return the names of the model's processes, and where the port of each is kept."""
+    names = ["model", "model-2"][: options.models]
+    return [(name, options.data / f"{name}-port") for name in names]
+
+
+def _model_addresses(models: list[Model]) -> dict[str, str]:
+    """Return where the catalogue's pools are: with one process for both, the same address twice."""
+    addresses = {name: models[min(place, len(models) - 1)].base_url for place, name in enumerate(_MODEL_URLS)}
+    return {**addresses, _TOKENIZER_URL: models[0].base_url.removesuffix("/v1")}
 
 
 def _gateway(options: Options, environment: dict[str, str]) -> Program:

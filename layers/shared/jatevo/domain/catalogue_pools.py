@@ -52,7 +52,8 @@ def pool_from(table: Table) -> Pool:
     pass_fields = frozenset(table.texts("pass_fields", FIELD, "the name of a field", MAX_FIELDS))
     refuse_fields = frozenset(table.texts("refuse_fields", FIELD, "the name of a field", MAX_FIELDS))
     roles = table.mapping("roles", FIELD, FIELD, "the name of a role", len(ROLES))
-    refuse_roles = frozenset(table.members("refuse_roles", ROLES, "is no role") if table.has("refuse_roles") else ())
+    refused = table.members("refuse_roles", ROLES, "is no role", at_least=0) if table.has("refuse_roles") else ()
+    refuse_roles = frozenset(refused)
     _check_fields(table, pass_fields, refuse_fields)
     _check_roles(table, roles, refuse_roles)
     return Pool(

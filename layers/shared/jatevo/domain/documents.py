@@ -84,13 +84,13 @@ class Table:
         self.problem(name, f"must be one of: {', '.join(allowed)}")
         return allowed[0]
 
-    def members(self, name: str, known: tuple[str, ...], unknown: str) -> tuple[str, ...]:
+    def members(self, name: str, known: tuple[str, ...], unknown: str, *, at_least: int = 1) -> tuple[str, ...]:
         """Return a list of some of the `known` words; what is not one of them is `unknown`."""
         given = self.texts(name, FIELD, "a word", len(known))
         for word in given:
             if word not in known:
                 self.problem(name, f'"{word}" {unknown}; known: {", ".join(known)}')
-        if self.values[name] == []:
+        if at_least and self.values[name] == []:
             self.problem(name, f"must name at least one of: {', '.join(known)}")
         return given
 
