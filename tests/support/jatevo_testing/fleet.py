@@ -28,6 +28,7 @@ class Fleet:
     world: World
     bench: Bench
     pools: dict[str, ScriptedUpstream]
+    version: int = 0
 
     def apply(
         self,
@@ -44,7 +45,8 @@ class Fleet:
         document: dict[str, Any] = {"pools": pools, "models": models or [self.model()]}
         if lanes:
             document["lanes"] = lanes
-        self.world.put_catalogue(document)
+        self.version += 1
+        self.world.put_catalogue(document, self.version)
         self.world.gateway.health.forget()
 
     def reset(self) -> None:

@@ -74,8 +74,8 @@ class World:
         }
         self.put_catalogue(document)
 
-    def put_catalogue(self, document: dict[str, Any]) -> None:
-        item = {"kind": text(CATALOGUE_KIND), "version": number(1), "document": text(json.dumps(document))}
+    def put_catalogue(self, document: dict[str, Any], version: int = 1) -> None:
+        item = {"kind": text(CATALOGUE_KIND), "version": number(version), "document": text(json.dumps(document))}
         self.dynamodb.put_item(TableName=self.names.catalogue, Item=item)
         self.gateway.directory.forget()
 

@@ -72,7 +72,8 @@ class Admission:
         await self._errors.hold_back(caller.account.id)
         result: Admitted | Refusal | None = None
         for plan in plans:
-            wanted = Wanted(caller, plan.model, catalogue.version, ask, plan.lane)
+            slots = [plan.slots.get(route.pool.id) for route in plan.routes] if plan.slots else []
+            wanted = Wanted(caller, plan.model, catalogue.version, ask, plan.lane, slots)
             result = await self._admitted(wanted, plan, formats)
             if not _lane_is_full(result):
                 break
@@ -86,7 +87,9 @@ class Admission:
             return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
 
         result = await self._reservations.reserve(wanted, count_tokens)
-        return result if isinstance(result, Refusal) else Admitted(plan, result, formats.input_field)
+        if isinstance(result, Refusal):
+            return result
+        return Admitted(plan.beginning_with(result.place), result, formats.input_field)
 
 
 def _lane_is_full(result: Admitted | Refusal) -> bool:

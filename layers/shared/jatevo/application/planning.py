@@ -7,7 +7,7 @@ the request as it is. Whatever is refused here costs nothing and calls nobody.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jatevo.application.exchange import Candidate, Formats, InferenceRequest
 from jatevo.application.health import Health
@@ -15,6 +15,7 @@ from jatevo.application.names import allowed_model, names, unknown, usable_lanes
 from jatevo.application.ports import Clock, Randomness
 from jatevo.domain import auto, routing
 from jatevo.domain.accounts import Caller
+from jatevo.domain.binding import Slot
 from jatevo.domain.catalogue import Catalogue, Modality, Model, Pool, Route
 from jatevo.domain.lanes import SHARED, Lane, split_name
 from jatevo.domain.projection import Ask
@@ -34,6 +35,12 @@ class Plan:
     request: InferenceRequest
     routes: Sequence[Candidate]
     choices: Sequence[Choice]
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    """The places that are counted, by pool: in pools whose concurrency is divided."""
+
+    def beginning_with(self, place: int) -> "Plan":
+        """Return the plan with the routes before `place`, which had no place free, at its end."""
+        return replace(self, routes=[*self.routes[place:], *self.routes[:place]])
 
     def share(self, pool: Pool) -> str:
         """Return which part of a pool's concurrency its requests take: the lane's own, or the rest (empty)."""
@@ -155,7 +162,7 @@ class Planner:
         options = [self._option(catalogue, caller, lane, candidate) for candidate in honouring.values()]
         choices = routing.ordered(options, key)
         routes = [honouring[choice.route] for choice in choices if choice.place is not None]
-        return Plan(lane, model, request, routes, choices)
+        return Plan(lane, model, request, routes, choices, _slots(catalogue, lane, routes))
 
     def _option(self, catalogue: Catalogue, caller: Caller, lane: Lane, candidate: Candidate) -> Option:
         pool = candidate.pool
@@ -165,7 +172,7 @@ class Planner:
             candidate.route,
             standing,
             in_flight=self._health.under_way(pool.id, share),
-            room=None if share else catalogue.rest(pool),
+            room=_room(catalogue, lane, pool),
             ready_at_ms=ready_at_ms,
         )
 
@@ -203,6 +210,28 @@ def honouring_routes(
     refusals = {route: _refusal(candidate, model, request, formats) for route, candidate in served.items()}
     honouring = {route: served[route] for route, refusal in refusals.items() if refusal is None}
     return honouring or next(filter(None, refusals.values()))
+
+
+def _room(catalogue: Catalogue, lane: Lane, pool: Pool) -> int | None:
+    """
+    Return how many requests at once this process may have at a pool; None where nothing bounds them, or slots do.
+
+    A pool that is not divided promised nothing to anybody, so each process bounds its own requests only.
+    """
+    if catalogue.divided(pool):
+        return None if lane.guaranteed.get(pool.id) or catalogue.rest(pool) else 0
+    return pool.concurrency
+
+
+def _slots(catalogue: Catalogue, lane: Lane, routes: Iterable[Candidate]) -> dict[str, Slot]:
+    """Return a place for each pool whose concurrency is divided: the lane's own, or one of the rest."""
+    found = {}
+    for pool in (candidate.pool for candidate in routes):
+        if catalogue.divided(pool):
+            own = lane.guaranteed.get(pool.id)
+            size = own or catalogue.rest(pool) or 0
+            found[pool.id] = Slot(lane.id if own else SHARED, pool.id, size, catalogue.version)
+    return found
 
 
 def _refusal(candidate: Candidate, model: Model, request: InferenceRequest, formats: Formats) -> Refusal | None:

@@ -119,7 +119,7 @@ class Exchange:
         deadlines = Deadlines(
             reservations.deadline_unix_ms(reservation), reservation.reserved_at_ms + failover_s * 1000
         )
-        self._tries = Tries(admitted, upstream, health, clock, deadlines, self._abandoned)
+        self._tries = Tries(admitted, upstream, health, clock, deadlines, reservations.slots, self._abandoned)
         self.begun: asyncio.Future[Rejected | None] = asyncio.get_running_loop().create_future()
         """Of a stream: None once there is something to send, or the refusal that came instead."""
 

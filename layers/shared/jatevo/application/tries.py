@@ -22,6 +22,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from jatevo.application.admission import Admitted
 from jatevo.application.exchange import Candidate
@@ -36,7 +37,10 @@ from jatevo.application.ports import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from jatevo.application.wanted import Reservation
+from jatevo.domain.binding import Slot
 from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.routing import PASSED_OVER
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +102,14 @@ class Deadlines:
     failover_ms: int
 
 
+class HoldSlot(Protocol):
+    """Takes places in pools whose concurrency is divided."""
+
+    async def try_hold(self, reservation: Reservation, slot: Slot | None) -> bool:
+        """Take a further place for a request; a place it has, and one that is not counted, is free."""
+        ...
+
+
 class Tries:
     """The tries of one admitted request. `abandoned`: tells whether nobody waits for the answer any more."""
 
@@ -108,6 +120,7 @@ class Tries:
         health: Health,
         clock: Clock,
         deadlines: Deadlines,
+        slots: HoldSlot,
         abandoned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._admitted = admitted
@@ -115,6 +128,7 @@ class Tries:
         self._health = health
         self._clock = clock
         self._deadlines = deadlines
+        self._slots = slots
         self._abandoned = abandoned
         self._open = AsyncExitStack()
         self._begun = 0
@@ -150,7 +164,12 @@ class Tries:
         if not self._may_try():
             return None
         for candidate in routes:
-            allowed, probe = await self._health.may_ask(candidate.pool.id, self._account_id)
+            pool_id = candidate.pool.id
+            if self._health.standing(pool_id, self._account_id)[0] in PASSED_OVER:
+                continue
+            if not await self._slots.try_hold(self._admitted.reservation, self._admitted.plan.slots.get(pool_id)):
+                continue
+            allowed, probe = await self._health.may_ask(pool_id, self._account_id)
             if allowed:
                 self._begun += 1
                 return candidate, probe

@@ -244,6 +244,10 @@ class Catalogue:
         """Return whether a lane's requests may go to a pool."""
         return not pool.private if lane.pools is None else pool.id in lane.pools
 
+    def divided(self, pool: Pool) -> bool:
+        """Return whether a part of a pool's concurrency is guaranteed to a lane: then its places are counted."""
+        return any(pool.id in lane.guaranteed for lane in self.lanes.values())
+
     def rest(self, pool: Pool) -> int | None:
         """Return the part of a pool's concurrency that no lane has for itself; None when it has no limit."""
         if pool.concurrency is None:

@@ -32,7 +32,7 @@ class Standing(StrEnum):
     """An operator has taken it out of use."""
 
 
-_PASSED_OVER = frozenset({Standing.COOLING, Standing.FULL, Standing.DRAINED})
+PASSED_OVER = frozenset({Standing.COOLING, Standing.FULL, Standing.DRAINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def ordered(options: Iterable[Option], key: str) -> list[Choice]:
     rated = [(_standing(option), _score(option.route, key), option) for option in options]
     rated.sort(
         key=lambda entry: (
-            entry[0] in _PASSED_OVER,
+            entry[0] in PASSED_OVER,
             entry[0] is Standing.DOUBTED,
             entry[2].route.priority,
             entry[1],
@@ -72,7 +72,7 @@ def ordered(options: Iterable[Option], key: str) -> list[Choice]:
         )
     )
     return [
-        Choice(option.route, standing, score, None if standing in _PASSED_OVER else place, option.ready_at_ms)
+        Choice(option.route, standing, score, None if standing in PASSED_OVER else place, option.ready_at_ms)
         for place, (standing, score, option) in enumerate(rated)
     ]
 
@@ -94,7 +94,7 @@ def sticky_key(account_id: str, hint: str) -> str:
 
 def _standing(option: Option) -> Standing:
     full = option.room is not None and option.in_flight >= option.room
-    return Standing.FULL if full and option.standing not in _PASSED_OVER else option.standing
+    return Standing.FULL if full and option.standing not in PASSED_OVER else option.standing
 
 
 def _score(route: Route, key: str) -> float:
