@@ -89,7 +89,7 @@ def _start(options: Options, children: Children) -> None:
         _MODEL_KEY: model_key,
         **_model_addresses(models),
     }
-    children.start(_gateway(options, environment))
+    children.start(_gateway(options, environment, chain))
     children.start(Program("jobs", [sys.executable, "-m", "jatevo_local.jobs"], environment=environment))
     admin = Admin(options.url, token)
     apply_catalogue(admin, CATALOGUE)
@@ -115,7 +115,7 @@ def _model_addresses(models: list[Model]) -> dict[str, str]:
     return {**addresses, _TOKENIZER_URL: models[0].base_url.removesuffix("/v1")}
 
 
-def _gateway(options: Options, environment: dict[str, str]) -> Program:
+def _gateway(options: Options, environment: dict[str, str], chain: DemoChain | None) -> Program:
     """Return the process that serves: the functions' apps in one, or what was built under the local Lambda."""
     argv = [sys.executable, "-m", "jatevo_local.gateway", "--port", str(options.port)]
     ready = "/health"
@@ -123,6 +123,8 @@ def _gateway(options: Options, environment: dict[str, str]) -> Program:
         argv[2] = "jatevo_local.built_gateway"
         argv += ["--logs", str(options.data / "logs" / "lambda")]
         ready = "/prod/health"
+    elif chain is not None:
+        argv += ["--demo-wallet", str(chain.key_file)]
     return Program(
         "gateway", argv, ready=lambda: answers(options.port, ready), environment=environment, stop_timeout_s=35.0
     )

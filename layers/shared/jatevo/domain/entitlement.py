@@ -105,7 +105,7 @@ def earned(policy: EntitlementPolicy, holdings: Sequence[Holding], price_pico_us
     why |= {Why.WALLET_CAP} if value < whole else set()
     counted = value
     if value < policy.minimum_nano_usd:
-        why |= {Why.BELOW_MINIMUM} if value else set()
+        why |= {Why.BELOW_MINIMUM} if holdings and price_pico_usd is not None else set()
         counted = 0
     budget = share_nano_usd(counted, policy.budget_bps)
     requests = requests_for_value(counted, policy.requests_per_1000_usd)
