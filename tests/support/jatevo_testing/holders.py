@@ -18,6 +18,7 @@ from jatevo.adapters.dynamodb.wallets import DynamoWallets
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.application.entitlements import Entitlements
 from jatevo.application.limits import LimitChanges
+from jatevo.application.ports import Clock
 from jatevo.domain.accounts import Account, LimitsFrom, account_window
 from jatevo.domain.calendar import iso_instant, utc_day
 from jatevo.domain.entitlement import EntitlementPolicy
@@ -65,7 +66,7 @@ class Holders:
         self.limits = LimitChanges(self.windows, self.clock)
         self.entitlements = self.process()
 
-    def process(self, clock: ManualClock | None = None) -> Entitlements:
+    def process(self, clock: Clock | None = None) -> Entitlements:
         """Return what another process would have: nothing that it remembers, perhaps a clock of its own."""
         clock, store = clock or self.clock, self.process_store()
         limits = LimitChanges(self.windows, clock)

@@ -13,9 +13,11 @@ Only finalized state is read. A node has to be of the right cluster and not to l
 import asyncio
 import base64
 import binascii
+import ssl
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -41,6 +43,12 @@ _CONNECT_S = 5.0
 _FINALIZED = {"commitment": "finalized", "encoding": "base64"}
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates costs more than a call."""
+    return httpx.create_ssl_context()
+
+
 @dataclass(frozen=True, slots=True)
 class _MintSeen:
     slot: int
@@ -62,7 +70,7 @@ class SolanaNode:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
         try:
             # A client for each call: nothing here belongs to an event loop that may be gone at the next one.
-            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=_tls()) as client:
                 response = await client.post(self._address, json=body)
             answer = response.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
