@@ -40,6 +40,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         "/jatevo/pools/main": POOL_KEY,
         "/jatevo/public-url": SITE,
         "/jatevo/prices/coingecko": "secret-price-key",
+        "/jatevo/chains/oracle": "http://127.0.0.1:9",
     }
     functions = built.functions()
     with fresh_tables(dynoxide) as names:
@@ -72,7 +73,7 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 
 def price_sources(url: str) -> str:
-    """Return three sources at a stand-in; one of them has a key."""
+    """Return three sources at a stand-in, one of which has a key; and one on a chain whose node is kept as a secret."""
     solana = {"token": TOKEN, "url": url}
     key = {"api_key": "ssm:/jatevo/prices/coingecko"}
     return json.dumps(
@@ -80,6 +81,7 @@ def price_sources(url: str) -> str:
             {"kind": "geckoterminal", "network": "solana", **solana},
             {"kind": "dexscreener", "chain": "solana", **solana},
             {"kind": "coingecko", "platform": "solana", **solana, **key},
+            {"kind": "aggregator", "address": "0x" + "1" * 40, "chain_id": 1, "rpc": ["ssm:/jatevo/chains/oracle"]},
         ]
     )
 

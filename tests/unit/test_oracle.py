@@ -185,6 +185,14 @@ def test_days_without_a_price_do_not_add_up_to_a_rise(line: Timeline) -> None:
     assert quote.ceiling_pico_usd <= P * 125 // 100 * 125 // 100
 
 
+def test_a_day_that_only_carried_a_price_counts_as_a_day(line: Timeline) -> None:
+    """Found by chance: a high in the morning of the day before must not lift the cap of the day after."""
+    line.set_rate(P // 2, for_s=9 * DAY)
+    line.wait(2 * DAY)
+    line.set_rate(9 * P, for_s=9 * DAY)
+    assert line.quote().ceiling_pico_usd == P // 2 * 125 // 100
+
+
 def test_a_price_that_truly_rose_is_followed_day_by_day(line: Timeline) -> None:
     line.runs(12 * DAY, 9 * P, 9 * P, 9 * P)
     assert line.quote().price_pico_usd == 9 * P

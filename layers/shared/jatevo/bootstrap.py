@@ -457,12 +457,13 @@ class Gateway(Process):
 
     def price_updates(self) -> "PriceUpdates":
         """Return the oracle's scheduled run. Raises SettingsError."""
-        from jatevo.adapters.prices.configuration import SourcesError, sources_from
+        from jatevo.adapters.prices.configuration import EvmDefaults, SourcesError, sources_from
         from jatevo.application.price_updates import PriceUpdates
 
-        rules = self.settings.bounds_of_prices
+        rules, urls = self.settings.bounds_of_prices, self.settings.evm_rpc_urls
+        evm = EvmDefaults((urls,) if urls else (), self.settings.evm_chain_id)
         try:
-            sources = sources_from(self.settings.price_sources, self.secrets)
+            sources = sources_from(self.settings.price_sources, self.secrets, evm)
         except SourcesError as error:
             raise SettingsError(f"JATEVO_PRICE_SOURCES: {error}") from error
         if sources and len(sources) < rules.quorum:

@@ -119,7 +119,16 @@ class Oracle:
         if day <= self.day:
             return self
         before = self.highest_pico_usd if self.highest_pico_usd is not None else self.before_pico_usd
+        if day > self.day + 1 and self.effective_pico_usd is not None:
+            before = self._carried(day - 1)
         return replace(self, day=day, highest_pico_usd=None, before_pico_usd=before)
+
+    def _carried(self, day: int) -> int | None:
+        """Return the price that a day without a decision was quoted: what was decided last, or what outlived a rate."""
+        market = self.market.price_pico_usd
+        if self.rate is None or self.rate_at(day * DAY_S) is not None or market is None:
+            return self.effective_pico_usd
+        return min(market, self.effective_pico_usd or market)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,18 @@ kind           required                            may have
 geckoterminal  `network`, `token`                  `quotes`, `min_liquidity_usd`, `min_age_s`, `min_trades`, `url`
 dexscreener    `chain`, `token`                    the same
 coingecko      `platform`, `token`                 `min_volume_usd`, `api_key`, `plan` (`demo`, `pro`), `url`
-aggregator     `rpc`, `chain_id`, `address`        `block_max_age_s`
-uniswap_v3     `rpc`, `chain_id`, `pool`, `token`  `window_s`, `min_liquidity_usd`, `block_max_age_s`, and one of
+aggregator     `address`                           `rpc`, `chain_id`, `block_max_age_s`
+uniswap_v3     `pool`, `token`                     the same, `window_s`, `min_liquidity_usd`, and one of
                                                    `quote_usd`, `quote_feed` (with `quote_feed_max_age_s`)
 =============  ==================================  ==============================================================
 
-Every one may have `name` and `max_age_s`. `rpc` is a list of addresses or of references to secrets that hold them.
-Amounts are decimal strings.
+Every one may have `name` and `max_age_s`. `rpc` is a list of addresses or of references to secrets that hold them;
+without it and `chain_id`, a source is on the gateway's own EVM chain. Amounts are decimal strings.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,11 +41,22 @@ _SOLANA_QUOTES = (
 """SOL, USDC and USDT: a pool against a token of an attacker's own is worth whatever the attacker says."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvmDefaults:
+    """The chain of sources that name none."""
+
+    rpc_urls: tuple[str, ...] = ()
+    chain_id: int | None = None
+
+
+NO_DEFAULTS = EvmDefaults()
+
+
 class SourcesError(ValueError):
     """The configuration of the sources cannot be used; the text is one line that says what is wrong."""
 
 
-def sources_from(text: str, secret: SecretLookup) -> list[PriceSource]:
+def sources_from(text: str, secret: SecretLookup, evm: EvmDefaults = NO_DEFAULTS) -> list[PriceSource]:
     """Return the sources of a configuration; none when it is empty. Raises SourcesError."""
     if not text.strip():
         return []
@@ -54,15 +66,15 @@ def sources_from(text: str, secret: SecretLookup) -> list[PriceSource]:
         raise SourcesError(f"it is no JSON: {error}") from error
     if not isinstance(rows, list) or len(rows) > MOST_SOURCES:
         raise SourcesError(f"it is no list of at most {MOST_SOURCES} sources")
-    sources = [_source(number, row, secret) for number, row in enumerate(rows, start=1)]
+    sources = [_source(number, row, secret, evm) for number, row in enumerate(rows, start=1)]
     names = [source.name for source in sources]
     if len(set(names)) != len(names):
         raise SourcesError(f"two sources have one name: {', '.join(names)}")
     return sources
 
 
-def _source(number: int, row: Any, secret: SecretLookup) -> PriceSource:
-    fields = _Fields(f"source {number}", row)
+def _source(number: int, row: Any, secret: SecretLookup, evm: EvmDefaults) -> PriceSource:
+    fields = _Fields(f"source {number}", row, evm)
     kind = fields.text("kind")
     if kind not in _KINDS:
         raise fields.wrong("kind", f"must be one of {', '.join(_KINDS)}")
@@ -74,8 +86,9 @@ def _source(number: int, row: Any, secret: SecretLookup) -> PriceSource:
 class _Fields:
     """The fields of one source, each taken once."""
 
-    def __init__(self, where: str, row: Any) -> None:
+    def __init__(self, where: str, row: Any, evm: EvmDefaults) -> None:
         self._where = where
+        self.evm = evm
         if not isinstance(row, dict):
             raise SourcesError(f"{where} is no object")
         self._left: dict[str, Any] = dict(row)
@@ -184,8 +197,8 @@ def _coin_gecko(fields: _Fields, secret: SecretLookup) -> PriceSource:
 
 def _nodes(fields: _Fields, secret: SecretLookup) -> EvmNodes:
     return EvmNodes(
-        urls=fields.texts("rpc"),
-        chain_id=fields.count("chain_id", low=1),
+        urls=fields.texts("rpc", fields.evm.rpc_urls or None),
+        chain_id=fields.count("chain_id", fields.evm.chain_id, low=1),
         secret=secret,
         block_max_age_s=fields.count("block_max_age_s", 300, low=1),
     )
