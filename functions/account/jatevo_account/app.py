@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from jatevo.adapters.http.fastapi_errors import add_errors
 from jatevo.adapters.http.starlette_errors import Edge, Errors
+from jatevo.adapters.wire.codex_models import codex_models
 from jatevo.adapters.wire.model_list import model_list, model_object
 from jatevo.adapters.wire.usage_report import usage_report
 from jatevo.application.names import Offer, offer, offers
@@ -41,6 +42,7 @@ def create_app(services: AccountServices) -> FastAPI:
         ("/v1/models", routes.models),
         ("/v1/models/{model_id:path}", routes.model),
         ("/v1/usage", routes.usage),
+        ("/backend-api/codex/models", routes.codex_models),
     ):
         app.add_api_route(path, route, methods=["GET"], response_model=None)
     app.include_router(showcase_routes(services.showcase, errors))
@@ -63,6 +65,13 @@ class _Routes:
         async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any]:
             catalogue = await self._services.directory.catalogue()
             return model_list(self._shown(caller, offered) for offered in offers(catalogue, caller))
+
+        return await self._callers.answer(request, answered)
+
+    async def codex_models(self, request: Request) -> Response:
+        async def answered(caller: Caller, *_windows: Window | None) -> dict[str, Any]:
+            catalogue = await self._services.directory.catalogue()
+            return codex_models(self._shown(caller, offered) for offered in offers(catalogue, caller))
 
         return await self._callers.answer(request, answered)
 

@@ -1,5 +1,6 @@
 """
-The ASGI app of the streamed routes: `POST /v1/chat/completions`, `POST /v1/responses`.
+The ASGI app of the streamed routes: `POST /v1/chat/completions`, `POST /v1/responses` (also as
+`/backend-api/codex/responses`) and `POST /v1/responses/input_tokens`.
 
 Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
 have OpenAI's shape; a stream that breaks is left without its regular end, so that no client takes it for whole.
@@ -26,7 +27,6 @@ from jatevo.adapters.http.asgi import (
     until_disconnect,
 )
 from jatevo.adapters.http.encodings import ACCEPTED, BadEncoding, UnknownEncoding, decoded, encoding_of
-from jatevo.adapters.wire.chat_answer import ChatFormat
 from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.headers import (
@@ -38,10 +38,10 @@ from jatevo.adapters.wire.headers import (
     tightest,
     without_budget,
 )
-from jatevo.adapters.wire.responses_format import ResponsesFormat
 from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
+from jatevo.application.exchange import InferenceRequest
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
 from jatevo.application.ports import Clock, Randomness, StoreError
@@ -49,7 +49,7 @@ from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal
-from jatevo_inference.endpoints import ChatEndpoint, Endpoint, ResponsesEndpoint
+from jatevo_inference.endpoints import ChatEndpoint, CodexEndpoint, Endpoint, InputTokensEndpoint, ResponsesEndpoint
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ KEEP_NOTHING = "x-jatevo-zdr"
 """The request header by which a client wants nothing of its request to be kept, here or upstream: `true`."""
 CHAT_PATH = "/v1/chat/completions"
 RESPONSES_PATH = "/v1/responses"
+INPUT_TOKENS_PATH = "/v1/responses/input_tokens"
+CODEX_PATH = "/backend-api/codex/responses"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 _TOO_LARGE = Refusal(Code.REQUEST_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB.")
 _INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
@@ -67,6 +69,7 @@ _NO_UPGRADE = Refusal(
 )
 _ONLY_POST = Refusal(Code.METHOD_NOT_ALLOWED, "This route takes POST only.")
 _ENCODINGS = Refusal(Code.UNSUPPORTED_ENCODING, f"Content-Encoding may be one of {ACCEPTED}, or left out.")
+_LONGEST_ECHO = 256
 _INSTEAD = {
     Code.UNSUPPORTED_ENCODING: {"accept-encoding": ACCEPTED},
     Code.METHOD_NOT_ALLOWED: {"allow": "POST"},
@@ -93,9 +96,12 @@ class InferenceApp:
 
     def __init__(self, services: InferenceServices) -> None:
         self._services = services
+        made = (services.wording, services.histories, services.inference)
         self._endpoints: dict[str, Endpoint] = {
-            CHAT_PATH: ChatEndpoint(ChatFormat(services.wording)),
-            RESPONSES_PATH: ResponsesEndpoint(ResponsesFormat(services.wording), services.histories),
+            CHAT_PATH: ChatEndpoint(services.wording),
+            RESPONSES_PATH: ResponsesEndpoint(*made),
+            INPUT_TOKENS_PATH: InputTokensEndpoint(*made),
+            CODEX_PATH: CodexEndpoint(*made),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,6 +182,8 @@ class _Request:
         if isinstance(asked, Refusal):
             return asked
         request = replace(asked.request, zdr=zdr)
+        if endpoint.counts_only:
+            return await self._count(caller, request, endpoint)
         serve = self._services.inference.stream if request.stream else self._services.inference.complete
         result = await serve(caller, request, endpoint.formats, asked.keeper)
         if isinstance(result, Rejected):
@@ -185,6 +193,17 @@ class _Request:
             await self._send_whole(result)
         else:
             await self._send_stream(result)
+        return None
+
+    async def _count(self, caller: Caller, request: InferenceRequest, endpoint: Endpoint) -> Refusal | None:
+        """Send how many tokens the input comes to."""
+        count = await self._services.inference.count(caller, request, endpoint.formats)
+        if isinstance(count, Refusal):
+            return count
+        headers = self._headers(await self._standing(caller, None))
+        told = {"object": "response.input_tokens", "input_tokens": count.input_tokens, "estimated": count.estimated}
+        self._started = True
+        await respond(self._send, 200, headers, json_bytes(told))
         return None
 
     async def _body(self) -> bytes | Refusal:
@@ -263,13 +282,16 @@ class _Request:
 
     async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:
         now_unix_s = self._services.clock.now_ms() // 1000
-        error = wire_error(refusal, now_unix_s, self._services.wording)
+        wording = self._services.wording if self._endpoint is None else self._endpoint.wording
+        error = wire_error(refusal, now_unix_s, wording)
         self._started = True
         headers = {**self._headers(standing), **error.headers, **_INSTEAD.get(refusal.code, {})}
         await respond(self._send, error.status, headers, json_bytes(error.body))
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
         headers = {"x-request-id": f"req_{self._id}"}
+        if self._endpoint is not None and self._endpoint.echoed is not None:
+            headers[self._endpoint.echoed] = (header(self._scope, self._endpoint.echoed) or self._id)[:_LONGEST_ECHO]
         if not self._body_read:
             headers["connection"] = "close"  # nobody is going to read what may still be coming
         if standing is not None:

@@ -6,7 +6,8 @@ take is refused before anything is reserved. A lane whose slots are taken gives 
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from jatevo.application.client_errors import ClientErrors
 from jatevo.application.exchange import Formats, InferenceRequest
@@ -15,7 +16,8 @@ from jatevo.application.planning import Plan, Planner
 from jatevo.application.ports import Clock, Directory, Upstream, UpstreamCall
 from jatevo.application.reservations import Reservation, Reservations, Wanted
 from jatevo.domain.accounts import Caller
-from jatevo.domain.projection import Ask
+from jatevo.domain.catalogue import Catalogue, Model
+from jatevo.domain.projection import Ask, project
 from jatevo.domain.refusals import Refusal, Scope
 
 
@@ -30,6 +32,14 @@ class Admitted:
     @property
     def request(self) -> InferenceRequest:
         return self.plan.request
+
+
+@dataclass(frozen=True, slots=True)
+class InputCount:
+    """How many tokens an input comes to: counted as its model does, or estimated, and then no fewer."""
+
+    input_tokens: int
+    estimated: bool
 
 
 class Admission:
@@ -59,16 +69,10 @@ class Admission:
 
     async def admit(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Admitted | Refusal:
         """Return the admitted request, or why not. Raises StoreError when the store does not answer."""
-        catalogue, _ = await asyncio.gather(self._directory.catalogue(), self._health.refresh())
-        ask = Ask(
-            size=request.size,
-            choices=request.choices,
-            output_cap=request.output_cap,
-            estimate_permille=caller.account.estimate_at(self._clock.now_ms() // 1000),
-        )
-        plans = self._planner.plan(catalogue, caller, request, formats, ask)
-        if isinstance(plans, Refusal):
-            return plans
+        planned = await self._planned(caller, request, formats)
+        if isinstance(planned, Refusal):
+            return planned
+        catalogue, ask, plans = planned
         await self._errors.hold_back(caller.account.id)
         result: Admitted | Refusal | None = None
         for plan in plans:
@@ -80,13 +84,41 @@ class Admission:
         assert result is not None, "there is a plan, or a refusal"
         return result
 
-    async def _admitted(self, wanted: Wanted, plan: Plan, formats: Formats) -> Admitted | Refusal:
-        async def count_tokens() -> int | None:
-            best = plan.routes[0]
-            body = best.wire.countable(plan.request, best.pool)
-            return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
+    async def model_of(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Model | Refusal:
+        """Return the model that would serve a request, or why none would. Raises StoreError."""
+        planned = await self._planned(caller, request, formats)
+        return planned if isinstance(planned, Refusal) else planned[2][0].model
 
-        result = await self._reservations.reserve(wanted, count_tokens)
+    async def count(self, caller: Caller, request: InferenceRequest, formats: Formats) -> InputCount | Refusal:
+        """Return how many tokens the input of a request comes to, or why it would not be served. Raises StoreError."""
+        planned = await self._planned(caller, request, formats)
+        if isinstance(planned, Refusal):
+            return planned
+        _, ask, plans = planned
+        exact = await self._exactly(plans[0])
+        counted = replace(ask, exact_input_tokens=exact)
+        return InputCount(project(plans[0].model, counted, 0).input_tokens, estimated=exact is None)
+
+    async def _planned(
+        self, caller: Caller, request: InferenceRequest, formats: Formats
+    ) -> tuple[Catalogue, Ask, Sequence[Plan]] | Refusal:
+        catalogue, _ = await asyncio.gather(self._directory.catalogue(), self._health.refresh())
+        ask = Ask(
+            size=request.size,
+            choices=request.choices,
+            output_cap=request.output_cap,
+            estimate_permille=caller.account.estimate_at(self._clock.now_ms() // 1000),
+        )
+        plans = self._planner.plan(catalogue, caller, request, formats, ask)
+        return plans if isinstance(plans, Refusal) else (catalogue, ask, plans)
+
+    async def _exactly(self, plan: Plan) -> int | None:
+        best = plan.routes[0]
+        body = best.wire.countable(plan.request, best.pool)
+        return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
+
+    async def _admitted(self, wanted: Wanted, plan: Plan, formats: Formats) -> Admitted | Refusal:
+        result = await self._reservations.reserve(wanted, lambda: self._exactly(plan))
         if isinstance(result, Refusal):
             return result
         return Admitted(plan.beginning_with(result.place), result, formats.input_field)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jatevo.application.admission import Admission
+from jatevo.application.admission import Admission, InputCount
 from jatevo.application.channel import Channel
 from jatevo.application.client_errors import ClientErrors
 from jatevo.application.exchange import Formats, InferenceRequest, Keeper
@@ -21,6 +21,7 @@ from jatevo.application.ports import Clock, StoreError, Upstream
 from jatevo.application.relay import UNSETTLED, Completed, Exchange, Rejected
 from jatevo.application.reservations import Reservation, Reservations
 from jatevo.domain.accounts import Caller
+from jatevo.domain.catalogue import Model
 from jatevo.domain.refusals import Code, Refusal
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,14 @@ class Inference:
         `heartbeat_s` of silence: then a failure can only be told within the stream.
         """
         return await asyncio.shield(self._detached(self._begin(caller, request, formats, keeper)))
+
+    async def model_of(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Model | Refusal:
+        """Return the model that would serve a request, or why none would. Raises StoreError."""
+        return await self._admission.model_of(caller, request, formats)
+
+    async def count(self, caller: Caller, request: InferenceRequest, formats: Formats) -> InputCount | Refusal:
+        """Return how many tokens the input of a request comes to. Nothing is charged. Raises StoreError."""
+        return await self._admission.count(caller, request, formats)
 
     async def prepare(self) -> None:
         """Get ready to serve. Raises StoreError when the store cannot be read."""

@@ -84,14 +84,20 @@ class WireError:
 
 @dataclass(frozen=True, slots=True)
 class ErrorWording:
-    """What the texts depend on. `top_up_url`: where a budget can be topped up, if there is such a place."""
+    """
+    What the texts depend on. `top_up_url`: where a budget can be topped up, if there is such a place. `quota_type`: the
+    type of the errors that last until a reset, for a client that knows them by another.
+    """
 
     top_up_url: str | None = None
+    quota_type: str | None = None
 
 
 def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> WireError:
     """Return the HTTP form of a refusal."""
     status, kind = _TABLE[refusal.code]
+    if refusal.code in _UNTIL_RESET:
+        kind = wording.quota_type or kind
     error: dict[str, Any] = {
         "message": _message(refusal, wording),
         "type": kind,

@@ -44,6 +44,7 @@ from jatevo.domain.refusals import Refusal
 _SET_BY_GATEWAY = frozenset(
     {
         "background",
+        "client_metadata",  # what Codex tells of itself: nobody's business upstream
         "conversation",
         "input",
         "max_output_tokens",
@@ -273,6 +274,7 @@ METADATA: Check = (
 
 _CHECKS: dict[str, Check] = {
     "background": of(bool, "true or false"),
+    "client_metadata": of(dict, "an object"),
     "conversation": of((str, dict), "a conversation's id, or an object with 'id'"),
     "include": of(list, "a list"),
     "instructions": of(str, "a string"),

@@ -53,8 +53,6 @@ def untranslatable(body: Mapping[str, Any]) -> str | None:
         return "tool_choice"
     if _forced(choice) and not offered_tools(body):
         return "tool_choice"
-    if body.get("truncation") == "auto":
-        return "truncation"
     return next((f"reasoning.{name}" for name in body.get("reasoning", {}) if name not in _REASONING), None)
 
 
