@@ -133,7 +133,6 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "metadata too long": ({"metadata": {"a": "x" * 513}}, INVALID, "metadata"),
     "include unknown": ({"include": ["everything"]}, INVALID, "include[0]"),
     "truncation unknown": ({"truncation": "middle"}, INVALID, "truncation"),
-    "truncation by the upstream": ({"truncation": "auto"}, UNSUPPORTED, "truncation"),
     "reasoning a string": ({"reasoning": "high"}, INVALID, "reasoning"),
     "effort a number": ({"reasoning": {"effort": 7}}, INVALID, "reasoning.effort"),
     "reasoning that costs more": ({"reasoning": {"mode": "pro"}}, UNSUPPORTED, "reasoning.mode"),

@@ -268,7 +268,6 @@ UNTRANSLATABLE: dict[str, tuple[dict[str, Any], str]] = {
         {"tools": [{"type": "local_shell"}], "tool_choice": "required"},
         "tool_choice",
     ),
-    "dropping the beginning": ({"truncation": "auto"}, "truncation"),
     "reasoning in another manner": ({"reasoning": {"context": "all_turns"}}, "reasoning.context"),
 }
 
