@@ -92,6 +92,29 @@ async def test_a_stream_that_fails_is_a_broken_transfer_and_never_looks_whole(cl
     assert b"[DONE]" not in got
 
 
+async def test_a_response_streams_and_is_continued(cloud: Cloud, key: str) -> None:
+    async with sdk(cloud, key) as client:
+        await client.models.list()
+        cloud.upstream.script = slowly
+        at: list[float] = []
+        stream = await client.responses.create(model="test-model", input="hello", max_output_tokens=50, stream=True)
+        events = []
+        async for event in stream:
+            at.append(time.monotonic())
+            events.append(event)
+        last = events[-1]
+        assert last.type == "response.completed"
+        assert last.response.output_text == "word " * WORDS
+        cloud.upstream.script = type(cloud.upstream).script
+        next_turn = await client.responses.create(
+            model="test-model", input="and?", max_output_tokens=5, previous_response_id=last.response.id
+        )
+    assert at[-1] - at[0] > PAUSE_S * (WORDS - 1) * 0.8
+    assert next_turn.previous_response_id == last.response.id
+    asked = cloud.upstream.asked[-1].body["messages"]
+    assert [message["content"] for message in asked] == ["hello", "word " * WORDS, "and?"]
+
+
 async def test_a_warm_function_serves_again_without_starting(cloud: Cloud, key: str) -> None:
     function = cloud.stack.functions["InferenceFunction"]
     async with sdk(cloud, key) as client:

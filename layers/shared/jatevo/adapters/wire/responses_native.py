@@ -67,12 +67,10 @@ class NativeResponses:
         return says_too_long(body)
 
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesStreamReader:
-        source = _NativeSource(request, reservation_id)
-        return ResponsesStreamReader(source.response, source, source.events, self._wording)
+        return ResponsesStreamReader(_NativeSource(request, reservation_id), self._wording)
 
     def answer_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesAnswerReader:
-        source = _NativeSource(request, reservation_id)
-        return ResponsesAnswerReader(source.response, source)
+        return ResponsesAnswerReader(_NativeSource(request, reservation_id))
 
 
 class _NativeSource:

@@ -21,6 +21,9 @@ from jatevo.domain.refusals import Refusal
 class Source(Protocol):
     """One upstream's answer, taken apart into the items of a response."""
 
+    response: ResponseObject
+    events: Events
+
     @property
     def done(self) -> bool:
         """Whether nothing more will come."""
@@ -56,8 +59,8 @@ class Source(Protocol):
 class ResponsesAnswerReader:
     """Reads an answer in one piece."""
 
-    def __init__(self, response: ResponseObject, source: Source) -> None:
-        self._response = response
+    def __init__(self, source: Source) -> None:
+        self._response = source.response
         self._source = source
 
     def read(self, data: bytes) -> Reading:
@@ -76,10 +79,10 @@ class ResponsesAnswerReader:
 class ResponsesStreamReader:
     """Reads a streamed answer."""
 
-    def __init__(self, response: ResponseObject, source: Source, events: Events, wording: ErrorWording) -> None:
-        self._response = response
+    def __init__(self, source: Source, wording: ErrorWording) -> None:
+        self._response = source.response
         self._source = source
-        self._events = events
+        self._events = source.events
         self._wording = wording
 
     @property

@@ -53,12 +53,10 @@ class TranslatedResponses:
         return says_too_long(body)
 
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesStreamReader:
-        source = _ChatSource(request, reservation_id)
-        return ResponsesStreamReader(source.response, source, source.events, self._wording)
+        return ResponsesStreamReader(_ChatSource(request, reservation_id), self._wording)
 
     def answer_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesAnswerReader:
-        source = _ChatSource(request, reservation_id)
-        return ResponsesAnswerReader(source.response, source)
+        return ResponsesAnswerReader(_ChatSource(request, reservation_id))
 
 
 class _ChatSource:
