@@ -85,6 +85,24 @@ async def test_a_pumped_thin_pool_beside_a_deep_one_moves_nothing(apis: PriceApi
     assert said.price_pico_usd == CENT
 
 
+async def test_a_pool_of_an_attackers_own_tokens_at_his_own_price_is_not_deep(apis: PriceApis) -> None:
+    """He deposits tokens alone, says that each is worth a dollar, and trades with himself."""
+    apis.markets = [Market(), Market(price="1.00", depth="90000000", quoted="3")]
+    said = await heard(apis, POOLED[1])
+    assert isinstance(said, Observation)
+    assert said.price_pico_usd == CENT
+
+
+@pytest.mark.parametrize("row", POOLED, ids=lambda row: row["kind"])
+async def test_only_named_pools_count_where_any_are_named(apis: PriceApis, row: dict[str, Any]) -> None:
+    apis.markets = [Market(), Market(price="1.00", depth="90000000")]
+    named = "pool0" if row["kind"] == "geckoterminal" else "pair0"
+    said = await heard(apis, row, pools=[named])
+    assert isinstance(said, Observation)
+    assert said.price_pico_usd == CENT
+    assert await failing(apis, row, pools=["another"]) is Failing.UNKNOWN_TOKEN
+
+
 @pytest.mark.parametrize("row", POOLED, ids=lambda row: row["kind"])
 async def test_an_odd_pool_does_not_silence_the_others(apis: PriceApis, row: dict[str, Any]) -> None:
     odd = [Market(price=None), Market(price="NaN"), Market(price="1e999999999"), Market(price="nothing")]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 TOKEN = "9VY2rDbtsBmTsBxoRF8hWSEUKGqnoQoe9V6W3JnjNgfm"
 SOL = "So11111111111111111111111111111111111111112"
 DAY_S = 86_400
+SOL_USD = Decimal("195.3125")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Market:
     age_s: int = 400 * DAY_S
     trades: int = 4321
     chain: str = "solana"
+    quoted: str = ""
+    """What the quote side holds, in whole units; empty: half of the depth."""
 
 
 @dataclass
@@ -109,17 +113,25 @@ def _dex_pair(number: int, market: Market) -> str:
         "labels": ["CPMM"],
         "baseToken": {"address": market.base, "name": "Jatevo", "symbol": "JTVO"},
         "quoteToken": {"address": market.quote, "name": "Wrapped SOL", "symbol": "SOL"},
-        "priceNative": "0.0000512",
+        "priceNative": _native(market.price),
         "priceUsd": market.price,
         "txns": {"m5": {"buys": 1, "sells": 2}, "h24": {"buys": market.trades, "sells": 0}},
         "volume": {"h24": 54321.09, "m5": 12.1},
         "priceChange": {"h24": 3.15},
-        "liquidity": {"usd": "DEPTH", "base": 12345678, "quote": 640.1},
+        "liquidity": {"usd": "DEPTH", "base": 12345678, "quote": "QUOTED"},
         "fdv": 9876543,
         "pairCreatedAt": made,
         "info": {"imageUrl": "https://example.com/x.png"},
     }
-    return json.dumps(pair).replace('"DEPTH"', market.depth)
+    quoted = market.quoted or str(Decimal(market.depth) / 2 / SOL_USD)
+    return json.dumps(pair).replace('"DEPTH"', market.depth).replace('"QUOTED"', quoted)
+
+
+def _native(price: str | None) -> str | None:
+    try:
+        return None if price is None else str(Decimal(price) / SOL_USD)
+    except ArithmeticError:
+        return price
 
 
 def coingecko(markets: list[Market], address: str, volume: str, updated_ago_s: int) -> bytes:

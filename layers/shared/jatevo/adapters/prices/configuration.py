@@ -1,16 +1,17 @@
 """
 `JATEVO_PRICE_SOURCES` → sources: a JSON list, one object each, checked field by field.
 
-=============  ==================================  ==============================================================
+=============  ==================================  ============================================================
 kind           required                            may have
-=============  ==================================  ==============================================================
-geckoterminal  `network`, `token`                  `quotes`, `min_liquidity_usd`, `min_age_s`, `min_trades`, `url`
+=============  ==================================  ============================================================
+geckoterminal  `network`, `token`                  `pools`, `quotes`, `min_liquidity_usd`, `min_age_s`, `min_trades`,
+                                                   `url`
 dexscreener    `chain`, `token`                    the same
 coingecko      `platform`, `token`                 `min_volume_usd`, `api_key`, `plan` (`demo`, `pro`), `url`
 aggregator     `address`                           `rpc`, `chain_id`, `block_max_age_s`
 uniswap_v3     `pool`, `token`                     the same, `window_s`, `min_liquidity_usd`, and one of
                                                    `quote_usd`, `quote_feed` (with `quote_feed_max_age_s`)
-=============  ==================================  ==============================================================
+=============  ==================================  ============================================================
 
 Every one may have `name` and `max_age_s`. `rpc` is a list of addresses or of references to secrets that hold them;
 without it and `chain_id`, a source is on the gateway's own EVM chain. Amounts are decimal strings.
@@ -149,6 +150,7 @@ def _pool_rules(fields: _Fields, chain: str) -> PoolRules:
     return PoolRules(
         token=fields.text("token"),
         quotes=frozenset(fields.texts("quotes", _SOLANA_QUOTES if chain == "solana" else ())),
+        pools=frozenset(fields.texts("pools", ())),
         min_depth_usd=fields.usd("min_liquidity_usd", "10000"),
         min_age_s=fields.count("min_age_s", MIN_POOL_AGE_S),
         min_trades_a_day=fields.count("min_trades", MIN_TRADES_A_DAY),

@@ -46,6 +46,7 @@ class GeckoTerminal:
     def _pool(self, row: Any) -> Pool:
         figures, trades = member(row, "attributes"), member(row, "attributes", "transactions", "h24")
         return Pool(
+            address=str(member(figures, "address")),
             base=self._address(member(row, "relationships", "base_token", "data", "id")),
             quote=self._address(member(row, "relationships", "quote_token", "data", "id")),
             price_usd=decimal(member(figures, "base_token_price_usd"), "base_token_price_usd"),
@@ -82,10 +83,11 @@ class DexScreener:
         if member(row, "chainId") != self.chain:
             raise SourceFailed(Failing.MALFORMED, "a pair of another chain")
         return Pool(
+            address=str(member(row, "pairAddress")),
             base=str(member(row, "baseToken", "address")),
             quote=str(member(row, "quoteToken", "address")),
             price_usd=decimal(member(row, "priceUsd"), "priceUsd"),
-            depth_usd=decimal(member(row, "liquidity", "usd"), "liquidity.usd"),
+            depth_usd=_depth_by_quote(row),
             made_at_unix_s=whole(member(row, "pairCreatedAt"), "pairCreatedAt") // 1000,
             trades_a_day=_trades(member(row, "txns", "h24")),
         )
@@ -170,6 +172,19 @@ def _pools(rows: Any, read: Callable[[Any], Pool]) -> list[Pool]:
     if not pools and failed is not None:
         raise failed
     return pools
+
+
+def _depth_by_quote(row: Any) -> Decimal:
+    """
+    Return twice what the quote side of a pair is worth, or what is reported if that is less. The base side proves
+    nothing: whoever opens a pool says what his own tokens are worth in it.
+    """
+    native = decimal(member(row, "priceNative"), "priceNative")
+    if native <= 0:
+        raise SourceFailed(Failing.IMPLAUSIBLE, "priceNative is not positive")
+    quote_usd = decimal(member(row, "priceUsd"), "priceUsd") / native
+    quoted = 2 * decimal(member(row, "liquidity", "quote"), "liquidity.quote") * quote_usd
+    return min(quoted, decimal(member(row, "liquidity", "usd"), "liquidity.usd"))
 
 
 def _trades(counts: Any) -> int:

@@ -24,6 +24,7 @@ MIN_TRADES_A_DAY = 10
 class Pool:
     """One pool. `price_usd` is of the base side; `depth_usd` what both sides are worth."""
 
+    address: str
     base: str
     quote: str
     price_usd: Decimal
@@ -38,6 +39,8 @@ class PoolRules:
 
     token: str
     quotes: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+    """The only pools that count; empty: any."""
     min_depth_usd: Decimal = Decimal(10_000)
     """Below it a few thousand dollars move the price by half."""
     min_age_s: int = MIN_POOL_AGE_S
@@ -55,7 +58,8 @@ class PoolRules:
         """Return whether a pool prices the token, in something that may price it."""
         ours, theirs = same(pool.base, self.token), same(pool.quote, self.token)
         allowed = not self.quotes or any(same(pool.quote, quote) for quote in self.quotes)
-        return ours and not theirs and allowed
+        known = not self.pools or any(same(pool.address, known) for known in self.pools)
+        return ours and not theirs and allowed and known
 
 
 def price_of(pools: Iterable[Pool], rules: PoolRules, now_unix_s: int) -> Fraction:
