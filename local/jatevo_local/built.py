@@ -63,7 +63,7 @@ def functions() -> dict[str, BuiltFunction]:
     return {
         name: _function(name, resource["Properties"], shared, values)
         for name, resource in built["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and _is_made(resource, values)
     }
 
 
@@ -90,6 +90,12 @@ def _function(name: str, own: Mapping[str, Any], shared: Mapping[str, Any], valu
         timeout_s=own["Timeout"],
         memory_mb=int(_resolved(own["MemorySize"], values)),
     )
+
+
+def _is_made(resource: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Return whether a resource's condition holds with the parameters' default values."""
+    condition = resource.get("Condition")
+    return condition is None or bool(_resolved(values[_CONDITIONS][condition], values))
 
 
 def _resolved(value: Any, values: Mapping[str, Any]) -> Any:

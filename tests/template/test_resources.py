@@ -78,6 +78,20 @@ def test_the_defaults_of_the_template_are_those_of_the_code() -> None:
     assert differing == {"cors_origin"}
 
 
+def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_default(template: dict[str, Any]) -> None:
+    resources, parameters = template["Resources"], template["Parameters"]
+    assert (parameters["DedicatedLane"]["Default"], parameters["DedicatedLaneConcurrency"]["Default"]) == ("", 0)
+    function = resources["DedicatedLaneFunction"]
+    assert function["Condition"] == resources["DedicatedLaneApi"]["Condition"] == "HasDedicatedLane"
+    variables = function["Properties"]["Environment"]["Variables"]
+    twin = resources["InferenceFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables == {**twin, "JATEVO_ONLY_LANE": {"Ref": "DedicatedLane"}}
+    paths = resources["DedicatedLaneApi"]["Properties"]["Body"]["paths"]
+    for path in ("/v1/chat/completions", "/v1/responses"):
+        method = paths[path]["Fn::If"][1]["x-amazon-apigateway-any-method"]["Fn::If"][1]
+        assert method["x-amazon-apigateway-integration"]["responseTransferMode"] == "STREAM"
+
+
 def test_secrets_are_in_no_environment_but_as_references() -> None:
     functions = built.functions()
     assert functions["AdminFunction"].environment["JATEVO_OPERATOR_TOKEN"] == "ssm:/jatevo/operator-token"

@@ -5,6 +5,7 @@ from typing import Any
 
 OWN_ROLE = {
     "InferenceFunction": "InferenceRole",
+    "DedicatedLaneFunction": "InferenceRole",  # the same code, for one lane
     "AccountFunction": "AccountRole",
     "AdminFunction": "AdminRole",
     "SiteFunction": "SiteRole",
