@@ -55,6 +55,13 @@ def target_from(environment: Mapping[str, str] = os.environ) -> Target:
     return Target(url.rstrip("/"), token)
 
 
+def url_from(environment: Mapping[str, str]) -> str:
+    """Return the gateway that `JATEVO_URL` names, by default the one of this machine."""
+    url = environment.get("JATEVO_URL") or DEFAULT_URL
+    _host(url)
+    return url.rstrip("/")
+
+
 def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -81,15 +88,29 @@ def path(*parts: str) -> str:
     return "/".join(quote(part, safe="") for part in parts)
 
 
-class Api:
-    """Speaks to `/admin/v1` of one gateway."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the gateway's APIs: where its routes are, its name, and what to say of a token it does not know."""
 
-    def __init__(self, target: Target) -> None:
+    prefix: str
+    name: str
+    unknown_token: str
+
+
+ADMIN = Side("admin/v1", "admin API", "the gateway does not know this admin token: check JATEVO_ADMIN_TOKEN")
+ACCOUNT = Side("account/v1", "account API", "you are not signed in, or no longer: jatevo wallet sign-in")
+
+
+class Api:
+    """Speaks to one side of one gateway."""
+
+    def __init__(self, target: Target, side: Side = ADMIN) -> None:
         self._url = target.url
+        self._side = side
         local = urlsplit(target.url).hostname in _THIS_MACHINE
         self._client = httpx.Client(
-            base_url=f"{target.url}/admin/v1/",
-            headers={"authorization": f"Bearer {target.token}"},
+            base_url=f"{target.url}/{side.prefix}/",
+            headers={"authorization": f"Bearer {target.token}"} if target.token else {},
             timeout=_TIMEOUT,
             trust_env=not local,
         )
@@ -126,25 +147,27 @@ class Api:
         return self._json(answer)
 
     def _json(self, answer: httpx.Response) -> Any:
+        if answer.status_code == 204:
+            return None
         try:
             body = answer.json()
         except ValueError as error:
             kind = answer.headers.get("content-type", "nothing")
             raise CommandError(
-                REFUSED, f"{self._url} is no Jatevo Gateway, or not its admin API: {answer.status_code}, {kind}"
+                REFUSED, f"{self._url} is no Jatevo Gateway, or not its {self._side.name}: {answer.status_code}, {kind}"
             ) from error
         if answer.is_success:
             return body
-        raise _refusal(answer.status_code, body)
+        raise _refusal(answer.status_code, body, self._side)
 
 
-def _refusal(status: int, body: Any) -> CommandError:
+def _refusal(status: int, body: Any, side: Side) -> CommandError:
     """Return the gateway's own words for why it did not do it."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or "message" not in error:
         return CommandError(REFUSED, f"the gateway answered with status {status}")
-    if status == 401:
-        return CommandError(REFUSED, "the gateway does not know this admin token: check JATEVO_ADMIN_TOKEN")
+    if status == 401 and error.get("code") != "invalid_signature":
+        return CommandError(REFUSED, side.unknown_token)
     problems = error.get("problems")
     if isinstance(problems, list) and len(problems) > 1:
         return CommandError(REFUSED, f"{len(problems)} problems:", *(f"  {problem}" for problem in problems))

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jatevo_cli.api import Api, CommandError, target_from
+from jatevo_cli.api import CommandError
 from jatevo_cli.parser import parser
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _administer(options: argparse.Namespace) -> int:
-    api = Api(target_from())
+    api = options.connect()
     try:
         shown = options.run(api, options)
     finally:

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from jatevo_cli import commands, prices, routes, values
+from jatevo_cli import commands, owner_parser, prices, routes, values
+from jatevo_cli.api import Api, target_from
 
 _DESCRIPTION = """\
-Operate a Jatevo Gateway.
+Use and operate a Jatevo Gateway.
 
+  jatevo wallet …  sign in with a wallet; wallets, budget and usage of your account
+  jatevo key …     your account's API keys
   jatevo admin …   accounts, keys, the catalogue and the books of a running gateway
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
   jatevo doctor …  look for what would make a deploy into an AWS account fail
@@ -42,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = top.add_subparsers(metavar="{admin,local,doctor}", required=True)
+    groups = top.add_subparsers(metavar="{wallet,key,admin,local,doctor}", required=True)
+    owner_parser.add_groups(groups)
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
     groups.add_parser("doctor", help="look for what would make a deploy fail", add_help=False)
     admin = groups.add_parser(
@@ -52,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    admin.set_defaults(connect=lambda: Api(target_from()))
     admin.add_argument("--json", action="store_true", help="print the gateway's own JSON, for scripts")
     topics = admin.add_subparsers(metavar="TOPIC", required=True)
     _catalog(_topic(topics, "catalog", "the models, prices and pools"))
