@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from jatevo_testing.refusals import nothing_reserved, refused, untouched
+from jatevo_testing.responses import check_response
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import Customer, World
 
@@ -237,6 +238,34 @@ FITS: dict[str, dict[str, Any]] = {
     },
     "only such tools": {"tools": [{"type": "web_search"}], "tool_choice": "auto", "parallel_tool_calls": True},
     "a megabyte of schema": schema({"description": "x" * 1000, "enum": ["y"]}),
+    "every field that is repeated": {
+        "instructions": "be kind",
+        "max_output_tokens": 9,
+        "max_tool_calls": 3,
+        "metadata": {"a": "b"},
+        "parallel_tool_calls": False,
+        "prompt_cache_key": "k",
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "safety_identifier": "s",
+        "temperature": 0.25,
+        "text": {"format": {"type": "json_object"}, "verbosity": "low"},
+        "top_logprobs": 0,
+        "top_p": 1,
+        "truncation": "auto",
+        "user": "u",
+        "tools": [
+            {**FUNCTION, "strict": True, "description": "does"},
+            {**CUSTOM, "format": {"type": "grammar", "syntax": "regex", "definition": "a+"}},
+        ],
+        "tool_choice": {"type": "custom", "name": "patch"},
+    },
+    "a named function": {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
+    "allowed tools": {
+        "tools": [FUNCTION, CUSTOM],
+        "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]},
+    },
+    "no tools allowed": {"tools": [FUNCTION], "tool_choice": "none"},
+    "a schema": schema({"type": "object", "properties": {"a": {"type": ["string", "null"]}}}),
     "a call and its output": items(USER, CALL, OUTPUT),
     "includes of tools that are not served": {"include": ["reasoning.encrypted_content", "file_search_call.results"]},
     "not in the background": {"background": False, "service_tier": "auto", "truncation": "disabled"},
@@ -250,6 +279,7 @@ async def test_what_is_odd_and_right_is_served(
     answer = await post(lasting_world, lasting_world.customer(), FITS[name])
 
     assert answer.status_code == 200, answer.text
+    check_response(answer.json())
     assert "web_search" not in json.dumps(lasting_upstream.asked[0].body)
 
 

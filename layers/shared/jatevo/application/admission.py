@@ -115,6 +115,8 @@ class Admission:
     async def _exactly(self, plan: Plan) -> int | None:
         best = plan.routes[0]
         body = best.wire.countable(plan.request, best.pool)
+        if body is None:
+            return None
         return await self._upstream.count_tokens(UpstreamCall(best.pool, best.wire.path, body, 0, ""))
 
     async def _admitted(self, wanted: Wanted, plan: Plan, formats: Formats) -> Admitted | Refusal:

@@ -116,8 +116,8 @@ class WireFormat(Protocol):
         """Return the body to send: the client's, with the model's name there and exactly one cap."""
         ...
 
-    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any]:
-        """Return the request as a chat body, for an upstream's tokenizer."""
+    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any] | None:
+        """Return the request as a chat body, for an upstream's tokenizer; None when that would not show all of it."""
         ...
 
     def says_too_long(self, body: bytes) -> bool:

@@ -58,10 +58,11 @@ class NativeResponses:
             "store": False,
         }
 
-    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any]:  # noqa: ARG002 - all alike
-        known = [item for item in request.body["input"] if item["type"] in KNOWN]
-        whole = len(known) == len(request.body["input"])
-        return chat_fields(request.body) if whole else {}
+    def countable(self, request: InferenceRequest, pool: Pool) -> Mapping[str, Any] | None:  # noqa: ARG002 - all alike
+        """A chat template shows neither reasoning nor what chat does not know: such requests stay estimated."""
+        shown = all(item["type"] in KNOWN and item["type"] != "reasoning" for item in request.body["input"])
+        offered = all(tool["type"] == "function" for tool in request.body.get("tools", ()))
+        return chat_fields(request.body) if shown and offered else None
 
     def says_too_long(self, body: bytes) -> bool:
         return says_too_long(body)

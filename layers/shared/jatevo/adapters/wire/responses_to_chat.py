@@ -94,6 +94,8 @@ def chat_fields(body: Mapping[str, Any]) -> dict[str, Any]:
         fields["reasoning_effort"] = reasoning["effort"]
     if asks_logprobs(body):
         fields["logprobs"] = True
+    else:
+        fields.pop("top_logprobs", None)  # none of them, and chat takes that only with `logprobs`
     return fields
 
 
