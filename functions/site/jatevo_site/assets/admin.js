@@ -133,6 +133,53 @@ async function changeAccount(change) {
   await Promise.all([showAccounts(), showAccount(shown.account_id)]);
 }
 
+/* ---------------------------------------------------------------- routes */
+
+/** @type {Record<string, string>} */
+const ASKED = { closed: "good", half_open: "warn", open: "bad", drained: "warn" };
+
+/** @type {Record<string, string>} */
+const IN_USE = { closed: "in use", half_open: "being tried", open: "left alone" };
+
+/** @param {any} route */
+function routeRow(route) {
+  const drained = route.drained_by !== null;
+  const turn = async () => {
+    if (!drained && !confirm(`Take ${route.pool} out of use? Requests go to other pools, if there are any.`)) return;
+    await admin(`pools/${encodeURIComponent(route.pool)}/${drained ? "undrain" : "drain"}`, { method: "POST", body: {} });
+    await showRoutes();
+  };
+  const lanes = route.lanes.map((/** @type {any} */ each) => (each.guaranteed ? `${each.lane} (${each.guaranteed} reserved)` : each.lane));
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, h("code", {}, route.pool)),
+    h("td", {}, h("code", {}, route.model)),
+    h("td", {}, h("span", { class: `pill ${ASKED[route.asked] ?? "warn"}` }, drained ? `drained by ${route.drained_by}` : IN_USE[route.asked] ?? route.asked)),
+    h("td", {}, route.breaker),
+    h("td", { class: "n" }, String(route.priority)),
+    h("td", { class: "n" }, String(route.weight)),
+    h("td", {}, lanes.join(", ")),
+    h("td", {}, h("div", { class: "row-actions" }, action(drained ? "Use again" : "Drain", route.pool, turn))),
+  );
+}
+
+async function showRoutes() {
+  const [{ routes }, { changes }] = await Promise.all([admin("routes"), admin("audit?limit=20")]);
+  byId("routes").replaceChildren(...(routes.length ? routes.map(routeRow) : [nothing("No routes: the catalogue is empty.", 8)]));
+  const lines = changes.map((/** @type {any} */ change) =>
+    h(
+      "tr",
+      {},
+      h("td", { class: "n" }, moment(Math.floor(change.at_unix_ms / 1000))),
+      h("td", {}, change.operator),
+      h("td", {}, change.action),
+      h("td", {}, h("code", {}, change.subject)),
+    ),
+  );
+  byId("changes").replaceChildren(...(lines.length ? lines : [nothing("Nothing was changed this month.", 4)]));
+}
+
 /* ---------------------------------------------------------------- price */
 
 /** @type {Record<string, string>} */
@@ -158,9 +205,9 @@ async function showPrice() {
   );
   byId("price-notes").replaceChildren(
     ...(rate ? [rate] : []),
-    h("h3", {}, "Sources"),
+    h("h2", { class: "h3" }, "Sources"),
     sources.length ? h("ul", {}, ...sources) : h("p", { class: "muted" }, "No source has been asked yet."),
-    h("h3", {}, "Latest decisions"),
+    h("h2", { class: "h3" }, "Latest decisions"),
     decisions.length ? h("ul", {}, ...decisions) : h("p", { class: "muted" }, "None yet."),
   );
 }
@@ -206,7 +253,7 @@ async function applyCatalogue(dryRun) {
   }
   const applied = await admin("catalog", { method: "PUT", body: { document: document_, dry_run: dryRun } });
   if (!dryRun) await showCatalogue();
-  byId("difference").textContent = applied.changed ? applied.difference.join("\n") : "Nothing would change.";
+  byId("difference").textContent = applied.difference.join("\n") || "Nothing would change.";
   byId("difference").hidden = false;
   if (!dryRun) notice(byId("notice"), `Version ${applied.version} is in force.`, "good");
 }
@@ -214,7 +261,7 @@ async function applyCatalogue(dryRun) {
 /* ---------------------------------------------------------------- the page */
 
 /** @type {Record<string, () => Promise<unknown>>} */
-const ROOMS = { accounts: () => showAccounts(), price: showPrice, catalogue: showCatalogue };
+const ROOMS = { accounts: () => showAccounts(), routes: showRoutes, price: showPrice, catalogue: showCatalogue };
 
 /** @param {string} name */
 async function enter(name) {
