@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import Customer, World
 
 from jatevo.adapters.dynamodb.client import DynamoClient
 from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.application.conversations import Conversation
 from jatevo.bootstrap import Settings
 from jatevo.domain import ids
 from jatevo.domain.accounts import account_window
@@ -168,3 +170,37 @@ class _Later:
 
     def now_ms(self) -> int:
         return self._clock.now_ms() + 3_600_000
+
+
+async def respond(metered: Metered, **body: Any) -> httpx.Response:
+    sent = {"model": "test-model", "input": "hello", "max_output_tokens": 10, **body}
+    answer = await metered.world.client.post("/v1/responses", json=sent, headers=metered.customer.headers)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_response_that_is_not_stored_costs_what_a_chat_does(metered: Metered, *, stream: bool) -> None:
+    await respond(metered, store=False, stream=stream)
+    calls = metered.meter.take()
+    assert [name for name, _, _ in calls] == [RESERVE, DECIDE, APPLY]
+    assert [units for _, units, _ in calls] == [1, 1, 1]
+
+
+async def test_a_stored_response_costs_one_write_more_and_a_continued_one_a_read(metered: Metered) -> None:
+    first = await respond(metered)
+    calls = metered.meter.take()
+    assert [name for name, _, _ in calls] == [RESERVE, DECIDE, APPLY, "PutItem responses"]
+    assert calls[-1][1] == 1, "a short response fits the smallest unit"
+    await respond(metered, previous_response_id=first.json()["id"])
+    calls = metered.meter.take()
+    assert [name for name, _, _ in calls] == ["GetItem responses", RESERVE, DECIDE, APPLY, "PutItem responses"]
+
+
+async def test_a_turn_of_a_conversation_is_kept_by_one_transaction(metered: Metered) -> None:
+    histories, account = metered.world.gateway.histories(), metered.customer.account
+    await histories.conversations.create(Conversation("conv_a", account.id, 0, {}), [])
+    metered.meter.take()
+    await respond(metered, conversation="conv_a")
+    names = [name for name, _, _ in metered.meter.take()]
+    assert names == ["Query responses", RESERVE, DECIDE, APPLY, "GetItem responses", "TransactWriteItems responses"]

@@ -38,6 +38,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await operators_work(cloud)
     await customers_chat(cloud)
     await customers_look(cloud)
+    await customers_keep(cloud)
     await owners_look_after_themselves(cloud)
     await visitors_look(cloud)
     await reservations_left_behind_are_ended(cloud)
@@ -114,6 +115,41 @@ async def customers_look(cloud: Cloud) -> None:
     for path in ("/v1/models", "/v1/models/test-model", "/v1/usage", "/v1/usage"):
         answer = await cloud.client.get(path, headers=headers)
         assert answer.status_code == 200, (path, answer.text)
+
+
+async def customers_keep(cloud: Cloud) -> None:
+    """Stored responses and conversations: made, gone on from, looked at, changed and deleted."""
+    customer = await cloud.customer()
+    first = await kept(cloud, customer, "POST", "/responses", {"input": "one"})
+    await kept(cloud, customer, "POST", "/responses", {"input": "two", "previous_response_id": first})
+    talk = await kept(cloud, customer, "POST", "/conversations", {"items": [{"role": "user", "content": "hi"}]})
+    await kept(cloud, customer, "POST", "/responses", {"input": "three", "conversation": talk})
+    items = f"/conversations/{talk}/items"
+    added = {"items": [{"role": "user", "content": "more", "id": "msg_more"}]}
+    for method, path, body in (
+        ("GET", f"/responses/{first}", None),
+        ("GET", f"/responses/{first}/input_items", None),
+        ("DELETE", f"/responses/{first}", None),
+        ("GET", f"/conversations/{talk}", None),
+        ("POST", f"/conversations/{talk}", {"metadata": {"a": "b"}}),
+        ("POST", items, added),
+        ("GET", items, None),
+        ("DELETE", f"{items}/msg_more", None),
+        ("DELETE", f"/conversations/{talk}", None),
+    ):
+        await kept(cloud, customer, method, path, body)
+    for path in ("/backend-api/codex/models", "/v1/responses/resp_unknown"):
+        answer = await cloud.client.get(path, headers=headers_of(customer))
+        assert answer.status_code == (404 if "unknown" in path else 200), (path, answer.text)
+
+
+async def kept(cloud: Cloud, customer: dict[str, str], method: str, path: str, body: dict[str, Any] | None) -> str:
+    sent = None if body is None else {"model": "test-model", "max_output_tokens": 20} | body
+    if body is not None and "/conversations" in path:
+        sent = body
+    answer = await cloud.client.request(method, f"/v1{path}", json=sent, headers=headers_of(customer))
+    assert answer.status_code == 200, (method, path, answer.text, cloud.log())
+    return str(answer.json().get("id", ""))
 
 
 async def owners_look_after_themselves(cloud: Cloud) -> None:
