@@ -171,7 +171,7 @@ async function showRoutes() {
     h(
       "tr",
       {},
-      h("td", { class: "n" }, moment(Math.floor(change.at_unix_ms / 1000))),
+      h("td", { class: "m" }, moment(Math.floor(change.at_unix_ms / 1000))),
       h("td", {}, change.operator),
       h("td", {}, change.action),
       h("td", {}, h("code", {}, change.subject)),

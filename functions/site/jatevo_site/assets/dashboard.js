@@ -190,7 +190,7 @@ function showRecent(entries) {
     h(
       "tr",
       {},
-      h("td", { class: "n" }, clock(Math.floor(entry.decided_at_unix_ms / 1000))),
+      h("td", { class: "m" }, clock(Math.floor(entry.decided_at_unix_ms / 1000))),
       h("td", {}, h("code", {}, entry.model)),
       h("td", {}, entry.key_name ?? entry.key_id),
       h("td", { class: "n" }, grouped(entry.input_tokens)),
