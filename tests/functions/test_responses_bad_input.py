@@ -149,6 +149,29 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str | None]] = {
         INVALID,
         "text.format.schema.properties.a.anyOf",
     ),
+    "schema with a name beyond sense": (
+        schema({"properties": {"x" * 1_000_000: {"properties": {str(n): {"type": n} for n in range(9)}}}}),
+        INVALID,
+        f"text.format.schema.properties.{'x' * 64}….properties.8.type",
+    ),
+    "reasoning with a name beyond sense": ({"reasoning": {"x" * 1_000_000: 7}}, INVALID, f"reasoning.{'x' * 64}…"),
+    "so many pictures": (
+        items({**USER, "content": [{"type": "input_image", "image_url": "data:"}] * 50_000}),
+        "unsupported_modality",
+        "input",
+    ),
+    "so many allowed": (
+        {
+            "tools": [FUNCTION],
+            "tool_choice": {
+                "type": "allowed_tools",
+                "mode": "auto",
+                "tools": [{"type": "function", "name": "f"}] * 600,
+            },
+        },
+        INVALID,
+        "tool_choice.tools",
+    ),
     "schema nested beyond sense": (schema({"items": DEEP}), "invalid_json", None),
     "tools an object": ({"tools": FUNCTION}, INVALID, "tools"),
     "tool without a type": ({"tools": [{"name": "f"}]}, INVALID, "tools"),

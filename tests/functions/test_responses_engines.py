@@ -12,6 +12,7 @@ from jatevo_testing.upstream import Asked, Connection, Script, ScriptedUpstream,
 from jatevo_testing.world import MODEL, Customer, World
 
 from jatevo.domain.ledger import Reason
+from jatevo.domain.tokens import UsageSource
 
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
 CUSTOM = {"type": "custom", "name": "patch"}
@@ -383,3 +384,43 @@ async def test_errors_before_the_first_event_are_plain(
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream_error"
     assert "secret" not in answer.text
+
+
+NO_COUNTS: dict[str, Any] = {
+    "none": None,
+    "a list": [10, 20],
+    "negative": {"input_tokens": -1, "output_tokens": 20},
+    "text": {"input_tokens": "10", "output_tokens": "20"},
+    "all zero": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
+    "beyond any count": {"input_tokens": 10, "output_tokens": 10**30},
+}
+
+
+@pytest.mark.parametrize("name", NO_COUNTS)
+async def test_counts_that_cannot_be_are_replaced_by_an_estimate(
+    both: World, upstream: ScriptedUpstream, name: str
+) -> None:
+    upstream.script = sending(completed(said("twelve bytes"), usage=NO_COUNTS[name]))
+    customer = both.customer(margin_bps=0)
+
+    answer = await respond(both, customer, "native", stream=True)
+
+    [entry] = await both.ledger(customer)
+    assert entry.usage_source is UsageSource.ESTIMATED
+    assert 3 <= entry.usage.output_tokens <= 5
+    assert 0 < entry.figures.charge_nano_usd <= entry.reserved_nano_usd
+    assert check_stream(answer.content).last["usage"]["output_tokens"] == entry.usage.output_tokens
+
+
+async def test_nobody_pays_above_the_reservation(both: World, upstream: ScriptedUpstream) -> None:
+    counted = {"input_tokens": 10**6, "output_tokens": 10**6, "total_tokens": 2 * 10**6}
+    upstream.script = sending(completed(said("x"), usage=counted))
+    customer = both.customer(margin_bps=0)
+
+    answer = await respond(both, customer, "native", stream=True, max_output_tokens=16)
+
+    [entry] = await both.ledger(customer)
+    assert entry.figures.charge_nano_usd == entry.reserved_nano_usd
+    assert entry.figures.overrun_nano_usd > 0
+    assert upstream.asked[0].body["max_output_tokens"] == 16
+    check_stream(answer.content)

@@ -39,7 +39,7 @@ from jatevo.adapters.wire.responses_tools import served_tools
 from jatevo.application.exchange import InferenceRequest
 from jatevo.application.responses import Item, Resolved, Turn
 from jatevo.domain.projection import InputSize
-from jatevo.domain.refusals import Refusal
+from jatevo.domain.refusals import Refusal, shown
 
 _SET_BY_GATEWAY = frozenset(
     {
@@ -204,7 +204,7 @@ def _check_text(text: Mapping[str, Any]) -> None:
 def _check_reasoning(reasoning: Mapping[str, Any]) -> None:
     for name, value in reasoning.items():
         if not isinstance(value, str | None):
-            raise invalid(f"reasoning.{name}", "a string")
+            raise invalid(f"reasoning.{shown(name)}", "a string")
     if reasoning.get("mode") not in {None, "standard"}:
         raise unsupported("reasoning.mode", "Only the reasoning mode 'standard' is served.")
 
@@ -251,10 +251,11 @@ def _without_media(item: Item, counts: dict[str, int]) -> Item:
         return item
     for part in media:
         counts[part["type"]] += 1
-    members = {name: value for name, value in item.items() if not any(value is part for part in media)}
+    counted = {id(part) for part in media}
+    members = {name: value for name, value in item.items() if id(value) not in counted}
     for name in ("content", "output"):
         if isinstance(members.get(name), list):
-            members[name] = [part for part in members[name] if not any(part is counted for counted in media)]
+            members[name] = [part for part in members[name] if id(part) not in counted]
     return members
 
 

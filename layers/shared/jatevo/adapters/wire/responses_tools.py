@@ -9,7 +9,7 @@ format.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jatevo.adapters.wire.checks import contradicts, invalid, is_one_of, unsupported
+from jatevo.adapters.wire.checks import TOOLS, contradicts, invalid, is_one_of, unsupported
 from jatevo.adapters.wire.json_schema import fault_in
 from jatevo.domain.refusals import shown
 
@@ -120,11 +120,10 @@ def _check_choice(choice: Any, kept: Sequence[Mapping[str, Any]], *, offered: in
 def _check_allowed(choice: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> None:
     if not is_one_of(choice.get("mode"), frozenset({"auto", "required"})):
         raise invalid("tool_choice.mode", "one of auto, required")
-    allowed = choice.get("tools")
-    if not isinstance(allowed, list) or not all(
-        isinstance(tool, dict) and isinstance(tool.get("type"), str) for tool in allowed
-    ):
-        raise invalid("tool_choice.tools", "a list of objects with 'type'")
+    allowed: Any = choice.get("tools")
+    check, what = TOOLS
+    if not check(allowed):
+        raise invalid("tool_choice.tools", what)
     for place, tool in enumerate(allowed):
         if not runs_upstream(tool):
             _check_named(tool, kept, f"tool_choice.tools[{place}]")
