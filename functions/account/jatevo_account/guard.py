@@ -9,7 +9,6 @@ this very host by the prefix `__Host-`. That prefix wants the path `/`, which ho
 """
 
 import hmac
-import re
 from collections.abc import Callable
 from typing import cast
 
@@ -23,7 +22,6 @@ from jatevo.domain.sessions import csrf_token
 from jatevo.domain.sign_in import Site
 
 _READS = frozenset({"GET", "HEAD"})
-_COOKIE = re.compile(r"(?:^|[;,]\s*)(?P<name>[A-Za-z0-9_-]+)=(?P<value>[A-Za-z0-9_-]*)", re.ASCII)
 _LONGEST_COOKIES = 8192
 _FOREIGN = Refusal(
     Code.CSRF_REFUSED,
@@ -85,15 +83,33 @@ def comes_from_elsewhere(request: Request, site: Site) -> bool:
 
 
 def cookie_of(request: Request, site: Site) -> str | None:
-    """Return the session's token from the cookies, however they were joined."""
-    cookies = request.headers.get("cookie", "")[:_LONGEST_COOKIES]
-    return next((found["value"] for found in _COOKIE.finditer(cookies) if found["name"] == _name(site)), None)
+    """
+    Return the session's token from the cookies.
+
+    They part at semicolons only. A comma may be in the value of any cookie, also of one that a neighbouring domain has
+    set: what follows it must not be taken for ours, whose name no neighbour can use.
+    """
+    for header in _cookie_headers(request):
+        for cookie in header[:_LONGEST_COOKIES].split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == _name(site):
+                return value
+    return None
 
 
 def session_cookie(site: Site, token: str, lifetime_s: int) -> str:
     """Return the value of `Set-Cookie` that makes a browser keep a session; with no time left, forget it."""
     secure = "; Secure" if site.secure else ""
     return f"{_name(site)}={token}; Path=/; Max-Age={lifetime_s}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _cookie_headers(request: Request) -> list[str]:
+    """Return the headers one by one: in a Lambda's scope several would be joined by a comma."""
+    event = request.scope.get("aws.event")
+    if event is None:
+        return request.headers.getlist("cookie")
+    several = event.get("multiValueHeaders") or {}
+    return [value for name, values in several.items() if name.lower() == "cookie" for value in values]
 
 
 def _name(site: Site) -> str:

@@ -15,6 +15,7 @@ from jatevo.adapters.signatures.contract_wallets import Reverted
 from jatevo.application.holdings import ChainUnavailable
 
 _log = logging.getLogger(__name__)
+logging.getLogger("web3").setLevel(logging.WARNING)  # it would log addresses, which may hold a key
 
 _TIMEOUT_S = 5.0
 _REVERTED = 3
