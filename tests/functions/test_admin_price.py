@@ -15,6 +15,7 @@ from jatevo_testing.world import World
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.price_updates import PriceUpdates
 from jatevo.bootstrap import Gateway, Settings
+from jatevo.domain.calendar import utc_day
 from jatevo.domain.prices import Heard
 from jatevo_admin.handler import create_app
 from jatevo_cli.main import main
@@ -109,6 +110,8 @@ async def test_a_rate_is_in_force_at_once_named_and_kept_in_the_audit(stage: Sta
     assert (first["previous_rate_usd"], first["rate_usd"]) == (None, "0.002")
     assert (second["reason"], second["note"]) == ("rate_cleared", "they are back")
     assert (second["previous_rate_usd"], second["rate_usd"]) == ("0.002", None)
+    trail = (await stage.admin.get("/audit", params={"month": utc_day(stage.clock.now_ms() // 1000)[:7]})).json()
+    assert [change["action"] for change in trail["changes"]] == ["price.rate", "price.rate"]
 
 
 async def test_a_rate_ends_by_itself(stage: Stage) -> None:

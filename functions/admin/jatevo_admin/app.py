@@ -199,7 +199,7 @@ def _operators(administration: Administration) -> APIRouter:
 
 def _prices(administration: Administration) -> APIRouter:
     router = APIRouter(prefix="/price")
-    prices = administration.prices
+    prices, audit_trail = administration.prices, administration.audit
 
     @router.get("")
     async def show() -> Json:
@@ -215,12 +215,17 @@ def _prices(administration: Administration) -> APIRouter:
 
     @router.put("/rate")
     async def set_rate(body: RateBody, request: Request) -> Json:
-        operator = request.state.operator
-        return price_shape(await prices.set_rate(body.price_usd, body.expires_at_unix_s, body.reason, operator))
+        operator, before = request.state.operator, price_shape(await prices.show())["rate"]
+        shown = price_shape(await prices.set_rate(body.price_usd, body.expires_at_unix_s, body.reason, operator))
+        await audit_trail.note(operator, "price.rate", "price", before, shown["rate"])
+        return shown
 
     @router.delete("/rate")
     async def clear_rate(request: Request, reason: Why) -> Json:
-        return price_shape(await prices.clear_rate(reason, request.state.operator))
+        operator, before = request.state.operator, price_shape(await prices.show())["rate"]
+        shown = price_shape(await prices.clear_rate(reason, operator))
+        await audit_trail.note(operator, "price.rate", "price", before, {"cleared": reason})
+        return shown
 
     return router
 
