@@ -5,14 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from jatevo_testing.owners import EvmPerson, SolanaPerson
 from jatevo_testing.stack import Stack, start
 
+from jatevo_local.chain import Node
+from jatevo_local.demo_chain import TOKEN_DECIMALS
 from jatevo_local.engine import PROJECT
 from jatevo_local.ports import free_port
 
@@ -152,3 +156,30 @@ def test_the_cookie_of_a_plain_http_stack_is_one_that_browsers_keep(stack: Stack
         assert browser.post("keys", json={}, headers={"x-csrf-token": csrf}).status_code == 201
         assert browser.post("auth/logout", headers={"x-csrf-token": csrf}).status_code == 204
         assert browser.get("keys").status_code == 401
+
+
+@pytest.mark.slow
+def test_selling_the_tokens_lowers_the_limits_of_the_same_day(stack: Stack, shell: Shell, demo_wallet: Path) -> None:
+    signed_in = shell.json("wallet", "sign-in", "--private-key-file", str(demo_wallet))
+    before = shell.json("wallet", "budget")
+    assert before["limits"] == {"requests_per_day": 11, "budget_usd_per_day": "11.00", "concurrency": 64}
+    key = shell.json("key", "create")["key"]
+    openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=0).chat.completions.create(
+        model="smollm2", messages=[{"role": "user", "content": "Say hello."}], max_tokens=8
+    )
+    used = shell.json("wallet", "budget")["today"]
+    assert used["requests_used"] == before["today"]["requests_used"] + 1
+    assert Decimal(used["budget_spent_usd"]) > Decimal(before["today"]["budget_spent_usd"])
+    sell(stack, signed_in["wallet"].removeprefix("eip155:"), 8)
+    stack.cli("refresh", signed_in["account_id"])
+    after = shell.json("wallet", "budget")
+    assert (after["limits"]["requests_per_day"], after["limits"]["budget_usd_per_day"]) == (3, "3.00")
+    assert after["today"]["requests_used"] == used["requests_used"]
+
+
+def sell(stack: Stack, wallet: str, tokens: int) -> None:
+    """Move tokens of the demo wallet to somebody."""
+    token = json.loads((stack.data / "chain" / "contracts.json").read_text())["token"]
+    with Node(f"http://127.0.0.1:{(stack.data / 'chain-port').read_text().strip()}") as node:
+        node.as_anybody()
+        node.send("token", token, "transfer", EvmPerson().address, tokens * 10**TOKEN_DECIMALS, sender=wallet)
