@@ -285,7 +285,7 @@ class ContractPerson(EvmPerson):
 async def test_a_contract_wallet_is_told_to_try_again_when_its_chain_does_not_answer(
     world: World, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.gateway, "_evm_nodes", lambda: ("http://127.0.0.1:9",))
+    monkeypatch.setattr(world.gateway, "_nodes", lambda *_: ("http://127.0.0.1:9",))
     async with door(app) as outside:
         challenge = await outside.challenge(EvmPerson())
         answer = await outside.verify(challenge["nonce"], "0x" + "11" * 65)

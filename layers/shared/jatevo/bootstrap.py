@@ -345,7 +345,8 @@ class Gateway(Process):
         attempts = Attempts(stored, clock, AttemptBounds())
         sessions = Sessions(stored, self.directory, clock, randomness, lifetime_s=settings.session_s)
         chains = settings.chain_ids
-        signatures = WalletSignatures(self._evm_nodes, chains.evm)
+        nodes = partial(self._nodes, "EVM_RPC_URLS", settings.evm_rpc_urls)
+        signatures = WalletSignatures(nodes, chains.evm)
         proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
         keys = Keys(registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget)
         usage, holdings = self.usage(), self.holdings_refresh()
@@ -366,12 +367,6 @@ class Gateway(Process):
         if not _is_reference(self.settings.public_url):
             return _site(self.settings.public_url) if self.settings.public_url else None
         return _site(await asyncio.to_thread(self._referred, "PUBLIC_URL", self.settings.public_url))
-
-    def _evm_nodes(self) -> tuple[str, ...]:
-        urls = self.settings.evm_rpc_urls
-        if _is_reference(urls):
-            urls = self._referred("EVM_RPC_URLS", urls)
-        return tuple(url for url in (part.strip() for part in urls.split(",")) if url)
 
     def _referred(self, name: str, reference: str) -> str:
         try:

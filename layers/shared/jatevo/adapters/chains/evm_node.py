@@ -9,10 +9,13 @@ from web3 import HTTPProvider
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
-from jatevo.adapters.chains.nodes import NodeFailed
+from jatevo.adapters.chains.nodes import CallFailed, NodeFailed
 from jatevo.domain.holdings import Moment
 
 logging.getLogger("web3").setLevel(logging.WARNING)  # it would log addresses, which may hold a key
+
+_REVERTED = 3
+_FAILURES = ("revert", "out of gas", "outofgas", "opcode", "stack", "invalid jump", "invalidjump")
 
 
 class EvmNode:
@@ -84,6 +87,16 @@ class EvmNode:
 
 
 def _result(method: str, answer: Any) -> Any:
+    if isinstance(answer, dict) and _ran_and_failed(answer.get("error")):
+        raise CallFailed(f"{method}: the call failed")
     if not isinstance(answer, dict) or "result" not in answer or answer.get("error") is not None:
         raise NodeFailed(f"{method}: refused")
     return answer["result"]
+
+
+def _ran_and_failed(error: Any) -> bool:
+    """Return whether an error says that a contract was run: nodes put it in many ways, most without the code for it."""
+    if not isinstance(error, dict):
+        return False
+    text = str(error.get("message")).lower()
+    return error.get("code") == _REVERTED or any(words in text for words in _FAILURES)

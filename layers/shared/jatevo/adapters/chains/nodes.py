@@ -18,6 +18,10 @@ class NodeFailed(Exception):
     """A node does not answer, is not of the chain, lags behind, or says what cannot be."""
 
 
+class CallFailed(NodeFailed):
+    """A node ran a contract, and the contract failed."""
+
+
 class Nodes[N]:
     """Nodes in the order of the settings; `connect` makes what speaks to one from its address, when first needed."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jatevo.domain.wallets import Namespace, Wallet, base58_decoded
 
 if TYPE_CHECKING:
-    from jatevo.adapters.signatures.evm_node import EvmNodes
+    from jatevo.adapters.signatures.evm_nodes import EvmNodes
 
 MAX_TEXT = 2 * 16_384 + 2
 _HEXADECIMAL = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
@@ -56,7 +56,7 @@ class WalletSignatures:
         urls = self._evm_nodes()
         if not urls:
             return None
-        from jatevo.adapters.signatures.evm_node import EvmNodes  # noqa: PLC0415 - see above
+        from jatevo.adapters.signatures.evm_nodes import EvmNodes  # noqa: PLC0415 - see above
 
         return EvmNodes(urls, self._chain_id)
 
