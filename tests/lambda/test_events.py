@@ -16,6 +16,7 @@ EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((PROJECT / 
 ANSWERS = {
     "chat": (401, "invalid_api_key"),
     "chat-stream": (401, "invalid_api_key"),
+    "responses-stream": (401, "invalid_api_key"),
     "models": (401, "invalid_api_key"),
     "model": (401, "invalid_api_key"),
     "usage": (401, "invalid_api_key"),
