@@ -42,6 +42,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await owners_look_after_themselves(cloud)
     await visitors_look(cloud)
     await reservations_left_behind_are_ended(cloud)
+    await a_pool_fails(cloud)
     await the_price_is_decided(cloud)
     assert cloud.aws.refused == []
     unused = {
@@ -74,6 +75,8 @@ async def operators_work(cloud: Cloud) -> None:
         f"/accounts/{account}/window",
         f"/accounts/{account}/ledger",
         "/operators",
+        "/routes",
+        "/audit",
         "/price",
         "/price/history",
     ):
@@ -87,6 +90,9 @@ async def operators_work(cloud: Cloud) -> None:
         ("POST", "/operators/second/disable", None),
         ("PUT", "/price/rate", {"price_usd": "0.01", "expires_at_unix_s": int(time.time()) + 60, "reason": "test"}),
         ("DELETE", "/price/rate?reason=test", None),
+        ("POST", "/routes/decide", {"model": "test-model"}),
+        ("POST", "/pools/main/drain", None),
+        ("POST", "/pools/main/undrain", None),
         ("POST", "/sweep", {}),
         ("POST", "/sweep", {"full": True}),
     ):
@@ -204,6 +210,19 @@ async def the_price_is_decided(cloud: Cloud) -> None:
     [key] = {headers["x-cg-demo-api-key"] for _, headers in cloud.prices.asked if "x-cg-demo-api-key" in headers}
     assert key == "secret-price-key"
     assert key not in cloud.log()
+
+
+async def a_pool_fails(cloud: Cloud) -> None:
+    """For several accounts in a row, so that its breaker opens."""
+    cloud.upstream.script = failing
+    for _ in range(3):
+        await expect(cloud, await cloud.customer(), 502)
+    cloud.upstream.script = type(cloud.upstream).script
+    await expect(cloud, await cloud.customer(), 503)
+
+
+async def failing(_asked: Asked, connection: Connection) -> None:
+    await connection.reply(500, b"{}")
 
 
 async def leave_behind(cloud: Cloud) -> dict[str, str]:

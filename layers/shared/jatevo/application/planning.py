@@ -107,24 +107,21 @@ class Planner:
         key: str,
     ) -> list[Plan] | Refusal:
         """Return the plans for the model that `auto` stands for: the first in its order that some route is well for."""
-        served: dict[str, list[Plan]] = {}
-        refusal: Refusal | None = None
-        candidates = [model for model in catalogue.models.values() if model.auto and _may_use(caller, lanes, model.id)]
-        for model in candidates:
+        models = [model for model in catalogue.models.values() if model.auto and _may_use(caller, lanes, model.id)]
+        fallback: list[Plan] | Refusal | None = None
+        for model in auto.by_preference(models, ask):
             plans = self._plans(catalogue, caller, lanes, model, request, formats, key)
             if isinstance(plans, Refusal):
-                refusal = refusal or plans
-            else:
-                served[model.id] = plans
-        fitting = auto.by_preference((catalogue.models[name] for name in served), ask)
-        if fitting:
-            ready = (model for model in fitting if any(plan.routes for plan in served[model.id]))
-            plans = served[next(ready, fitting[0]).id]
-            return [replace(plan, request=_answered_as(plan, request)) for plan in plans]
-        if served:
+                fallback = fallback or plans
+                continue
+            plans = [replace(plan, request=_answered_as(plan, request)) for plan in plans]
+            if any(plan.routes for plan in plans):
+                return plans
+            fallback = plans if fallback is None or isinstance(fallback, Refusal) else fallback
+        if fallback is None and models:
             detail = "No model that this API key may use has a context window for this request. Shorten it."
             return Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param=formats.input_field)
-        return refusal or unknown(request.model)
+        return fallback or unknown(request.model)
 
     def _plans(
         self,
