@@ -185,3 +185,14 @@ def test_only_those_who_keep_or_show_responses_reach_their_bucket(resources: dic
         "InferenceRole": ["s3:GetObject", "s3:PutObject"],
         "AccountRole": ["s3:DeleteObject", "s3:GetObject"],
     }
+
+
+def test_people_sign_in_at_the_address_that_the_stack_has(resources: dict[str, Any]) -> None:
+    """Kept in a parameter: a function that had it in its environment would need its own API to be made before it."""
+    kept = resources["PublicUrl"]["Properties"]
+    assert kept["Name"] == {"Fn::Sub": "/${AWS::StackName}/public-url"}
+    assert [condition["Fn::Sub"] for condition in kept["Value"]["Fn::If"][1:]] == [
+        "https://${DomainName}",
+        "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${Stage}",
+    ]
+    assert built.functions()["AccountFunction"].environment["JATEVO_PUBLIC_URL"] == "ssm:/jatevo/public-url"

@@ -14,10 +14,10 @@ When an item expires is decided here, by its own attribute: DynamoDB's removal (
 
 from collections.abc import Sequence
 
-from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused
+from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo.adapters.dynamodb.transactions import refused_by_condition
+from jatevo.adapters.dynamodb.transactions import transact
 from jatevo.application.identity import Unsigned
 from jatevo.domain.sessions import Session
 from jatevo.domain.sign_in import MAX_ATTEMPTS, Challenge
@@ -111,13 +111,7 @@ class DynamoSessions:
             "ExpressionAttributeNames": {"#account": "account_id"},
             "ExpressionAttributeValues": {":account": text(session.account_id)},
         }
-        try:
-            await self._client.retried(
-                "transact_write_items", TransactItems=[{"Put": put}, {"ConditionCheck": still_linked}]
-            )
-        except TransactionRefused as refused:
-            return not refused_by_condition(refused)
-        return True
+        return await transact(self._client, {"Put": put}, {"ConditionCheck": still_linked})
 
     async def session(self, account_id: str, digest: str) -> Session | None:
         answer = await self._client.retried(

@@ -8,11 +8,11 @@ the wallet counted for today (`claimed_day`, `claimed_by`).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused
+from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.directory import account_item
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
 from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
-from jatevo.adapters.dynamodb.transactions import refused_by_condition
+from jatevo.adapters.dynamodb.transactions import transact
 from jatevo.application.identity import LinkedWallet
 from jatevo.domain.accounts import Account
 from jatevo.domain.wallets import Wallet, wallet_from_text
@@ -57,13 +57,11 @@ class DynamoWallets:
             "ExpressionAttributeNames": {"#id": "account_id"},
         }
         link = self._linking(wallet, account.id, account.created_at_unix_s)
-        try:
-            await self._client.retried("transact_write_items", TransactItems=[{"Put": put}, {"Update": link}])
-        except TransactionRefused as refused:
-            # A repeated one meets what the first one wrote: then it is linked to this very account.
-            stored = await self.wallet(wallet) if refused_by_condition(refused) else None
-            return stored is not None and stored.account_id == account.id
-        return True
+        if await transact(self._client, {"Put": put}, {"Update": link}):
+            return True
+        # A repeated one meets what the first one wrote: then it is linked to this very account.
+        stored = await self.wallet(wallet)
+        return stored is not None and stored.account_id == account.id
 
     async def link(self, wallet: Wallet, account_id: str, now_unix_s: int) -> bool:
         try:
@@ -84,13 +82,7 @@ class DynamoWallets:
             "ExpressionAttributeNames": {"#account": "account_id", "#linked": "linked_at"},
         }
         stays = mine | {"Key": _key(staying), "ExpressionAttributeNames": {"#account": "account_id"}}
-        try:
-            await self._client.retried(
-                "transact_write_items", TransactItems=[{"Update": remove}, {"ConditionCheck": stays}]
-            )
-        except TransactionRefused as refused:
-            return not refused_by_condition(refused)
-        return True
+        return await transact(self._client, {"Update": remove}, {"ConditionCheck": stays})
 
     def _linking(self, wallet: Wallet, account_id: str, now_unix_s: int) -> Mapping[str, Any]:
         return {

@@ -81,6 +81,8 @@ class LinkedWallets:
             if await self._wallets.unlink(wallet, account_id, staying=other):
                 await self._sessions.end_of_wallet(account_id, wallet)
                 return None
-        # Nothing was unlinked: none stays, or somebody else unlinked this one meanwhile.
-        stored = await self._wallets.wallet(wallet)
-        return _LAST if stored is not None and stored.account_id == account_id else _NOT_LINKED
+            # Either the other one has gone meanwhile, or this one.
+            stored = await self._wallets.wallet(wallet)
+            if stored is None or stored.account_id != account_id:
+                return _NOT_LINKED
+        return _LAST
