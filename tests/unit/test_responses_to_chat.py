@@ -193,6 +193,7 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"temperature": 0.5, "top_p": 0.9, "user": "u", "prompt_cache_key": "k", "safety_identifier": "s"},
     ),
     "reasoning": ({"reasoning": {"effort": "high", "summary": "auto"}}, {"reasoning_effort": "high"}),
+    "reasoning of this turn": ({"reasoning": {"context": "current_turn", "mode": None, "later": None}}, {}),
     "verbosity": ({"text": {"verbosity": "low"}}, {"verbosity": "low"}),
     "plain text": ({"text": {"format": {"type": "text"}}}, {}),
     "some JSON": ({"text": {"format": {"type": "json_object"}}}, {"response_format": {"type": "json_object"}}),

@@ -36,7 +36,9 @@ _ORIGINS = {
     "logprobs": "include",
 }
 """Chat fields by the Responses field that they come from, where it has another name."""
-_REASONING = frozenset({"effort", "summary", "generate_summary", "mode"})
+_CONTEXTS = frozenset({"auto", "current_turn"})
+"""What happens over chat anyway: the reasoning of earlier turns is not sent."""
+_REASONING = frozenset({"context", "effort", "summary", "generate_summary", "mode"})
 _TRANSLATED = frozenset(
     {"include", "input", "instructions", "max_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation"}
 ) | frozenset(_SAME)
@@ -53,7 +55,11 @@ def untranslatable(body: Mapping[str, Any]) -> str | None:
         return "tool_choice"
     if _forced(choice) and not offered_tools(body):
         return "tool_choice"
-    return next((f"reasoning.{name}" for name in body.get("reasoning", {}) if name not in _REASONING), None)
+    reasoning = body.get("reasoning", {})
+    if reasoning.get("context") not in {None, *_CONTEXTS}:
+        return "reasoning.context"
+    given = (name for name, value in reasoning.items() if value is not None)
+    return next((f"reasoning.{name}" for name in given if name not in _REASONING), None)
 
 
 def unknown_fields(body: Mapping[str, Any]) -> Iterator[str]:
