@@ -7,15 +7,18 @@ What was built, running: functions as processes with their layers and nothing el
 import json
 import secrets
 import subprocess
+import time
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from jatevo_testing.aws import Aws, serving
+from jatevo_testing.chain import TestChain, TestToken
 from jatevo_testing.cloud import Cloud
 from jatevo_testing.owners import SITE
 from jatevo_testing.price_apis import TOKEN, price_apis
 from jatevo_testing.roles import permissions
+from jatevo_testing.solana import SolanaStandIn, solana_node
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import MODEL
@@ -33,7 +36,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
+async def cloud(dynoxide: str, chain: TestChain, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
     token = secrets.token_urlsafe(32)
     kept = {
         "/jatevo/operator-token": token,
@@ -46,7 +49,9 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     with fresh_tables(dynoxide) as names:
         prefix = names.windows.removesuffix("-windows")
         aws = Aws(dynoxide, prefix, {name: permissions(name) for name in functions}, kept)
-        with serving(aws), price_apis() as prices:
+        with serving(aws), price_apis() as prices, solana_node(SolanaStandIn(time=lambda: int(time.time()))) as node:
+            coin = chain.token()
+            kept |= {"/jatevo/chains/evm": chain.url, "/jatevo/chains/solana": node.url}
             environments = {name: aws.environment(name) for name in functions}
             short = {
                 "JATEVO_UPSTREAM_DEADLINE_S": "3",
@@ -54,6 +59,8 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 "JATEVO_DIRECTORY_KEEP_MS": "1000",
             }
             environments["InferenceFunction"] |= short
+            for reader in ("AccountFunction", "AdminFunction", "HoldingsSnapshotFunction", "HoldingsRefreshFunction"):
+                environments[reader] |= chain_settings(coin, node)
             environments["PriceOracleFunction"]["JATEVO_PRICE_SOURCES"] = price_sources(prices.url)
             async with (
                 ScriptedUpstream() as upstream,
@@ -69,7 +76,19 @@ async def cloud(dynoxide: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 }
                 answer = await admin.put("/catalog", json={"document": document})
                 assert answer.status_code == 200, answer.text
-                yield Cloud(stack, aws, names, upstream, admin, client, prices)
+                yield Cloud(stack, aws, names, upstream, admin, client, prices, coin, node)
+
+
+def chain_settings(token: TestToken, node: SolanaStandIn) -> dict[str, str]:
+    """Return the settings of what reads two chains, each by an address that is a secret."""
+    return {
+        "JATEVO_EVM_TOKEN": f"eip155:{token.chain.chain_id}/erc20:{token.address}",
+        "JATEVO_EVM_RPC_URLS": "ssm:/jatevo/chains/evm",
+        "JATEVO_EVM_CONFIRMATIONS": "0",
+        "JATEVO_SOLANA_TOKEN": str(node.token),
+        "JATEVO_SOLANA_RPC_URLS": "ssm:/jatevo/chains/solana",
+        "JATEVO_CHAIN_LAG_S": "0",
+    }
 
 
 def price_sources(url: str) -> str:

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import pytest
+from jatevo_testing.chain import evm_wallet
 from jatevo_testing.cloud import Cloud
 from jatevo_testing.owners import Door, EvmPerson, SolanaPerson
 from jatevo_testing.roles import Permission, permissions
@@ -21,6 +22,8 @@ from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
 
 from jatevo.domain import api_keys, ids
 from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.calendar import utc_day
+from jatevo.domain.wallets import wallet_from_text
 from jatevo.domain.windows import Limits
 from jatevo_local import built
 from jatevo_local.lambda_api.calls import Reply
@@ -42,6 +45,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await owners_look_after_themselves(cloud)
     await visitors_look(cloud)
     await reservations_left_behind_are_ended(cloud)
+    await holdings_are_counted(cloud)
     await a_pool_fails(cloud)
     await the_price_is_decided(cloud)
     assert cloud.aws.refused == []
@@ -223,6 +227,68 @@ async def a_pool_fails(cloud: Cloud) -> None:
 
 async def failing(_asked: Asked, connection: Connection) -> None:
     await connection.reply(500, b"{}")
+
+
+async def holdings_are_counted(cloud: Cloud) -> None:
+    """Read chains and renew limits in every function that may, each finding nothing pinned and nothing claimed."""
+    rate = {"price_usd": "0.01", "expires_at_unix_s": int(time.time()) + 3600, "reason": "a test"}
+    assert (await cloud.admin.put("/price/rate", json=rate)).status_code == 200
+    evm, solana = EvmPerson(), SolanaPerson()
+    wallet, other = wallet_from_text(evm.wallet), wallet_from_text(solana.wallet)
+    assert wallet is not None
+    assert other is not None
+    cloud.token.mint(wallet, 1100 * 10**18)
+    cloud.solana.hold(other, 500 * 10**6)
+    for event in ({"now": True}, {}):
+        await invoked(cloud, "HoldingsSnapshotFunction", event)
+    door = await Door(cloud.client).signed_in(evm)
+    assert await budget(door) == "11.00"
+    key = (await door.ask("POST", "/account/v1/keys", {"name": "mine"})).json()
+    unknown_again(cloud, evm, entitled_day="2000-01-01")
+    await expect(cloud, {"authorization": f"Bearer {key['key']}"}, 200)
+    assert (await door.link(solana)).status_code in {200, 201}
+    assert await budget(door) == "16.00"
+    for path, body in (("refresh", {"account_id": key["account_id"]}), ("refresh", {}), ("snapshot", None)):
+        unknown_again(cloud, evm)
+        answer = await cloud.admin.post(f"/holdings/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+    unknown_again(cloud, evm)
+    cloud.token.transfer(wallet, evm_wallet(1), 1000 * 10**18)
+    report = await invoked(cloud, "HoldingsRefreshFunction", {})
+    assert (report["unread"], report["failed"]) == (0, 0)
+    assert await budget(door) == "6.00"
+
+
+async def budget(door: Door) -> str:
+    answer = await door.ask("GET", "/account/v1/budget")
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["limits"]["budget_usd_per_day"])
+
+
+async def invoked(cloud: Cloud, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    reply = await cloud.stack.functions[function].invoke(event)
+    assert isinstance(reply, Reply), (reply, cloud.log())
+    report: dict[str, Any] = json.loads(await reply.whole())
+    return report
+
+
+def unknown_again(cloud: Cloud, person: EvmPerson, **account: str) -> None:
+    """Forget what the day counts by, who claimed a wallet, and, as `entitled_day`, when its account got limits."""
+    client = plain_client(cloud.aws.engine)
+    client.delete_item(
+        TableName=cloud.names.holdings, Key={"snapshot": {"S": "pin"}, "part": {"S": utc_day(int(time.time()))}}
+    )
+    key = {"wallet": {"S": person.wallet}}
+    client.update_item(TableName=cloud.names.wallets, Key=key, UpdateExpression="REMOVE claimed_day, claimed_by")
+    if account:
+        owner = client.get_item(TableName=cloud.names.wallets, Key=key)["Item"]["account_id"]
+        client.update_item(
+            TableName=cloud.names.accounts,
+            Key={"account_id": owner},
+            UpdateExpression="SET entitled_day = :day",
+            ExpressionAttributeValues={":day": {"S": account["entitled_day"]}},
+        )
+    client.close()
 
 
 async def leave_behind(cloud: Cloud) -> dict[str, str]:

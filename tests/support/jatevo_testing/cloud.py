@@ -7,7 +7,9 @@ import httpx
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo_local.built_stack import BuiltStack
 from jatevo_testing.aws import Aws
+from jatevo_testing.chain import TestToken
 from jatevo_testing.price_apis import PriceApis
+from jatevo_testing.solana import SolanaStandIn
 from jatevo_testing.upstream import ScriptedUpstream
 
 
@@ -22,6 +24,8 @@ class Cloud:
     admin: httpx.AsyncClient
     client: httpx.AsyncClient
     prices: PriceApis
+    token: TestToken
+    solana: SolanaStandIn
 
     def log(self) -> str:
         return "".join(function.log() for function in self.stack.functions.values())
