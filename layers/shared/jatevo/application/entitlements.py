@@ -137,4 +137,6 @@ class Entitlements:
 
 
 def _seen_since(claim: Claim, unix_s: int) -> int | None:
-    return claim.seen_units if claim.seen_at_unix_s > unix_s else None
+    # Several blocks may share a second. One that was seen just before the snapshot can only lower what counts, and the
+    # next look puts that right.
+    return claim.seen_units if claim.seen_at_unix_s >= unix_s else None

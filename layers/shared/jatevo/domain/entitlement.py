@@ -56,8 +56,8 @@ class Why(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Holding:
     """
-    What one wallet of an account holds. Units None: not known. `seen_units` counts only when it is later than the
-    snapshot. `claimed`: it counts for this account today.
+    What one wallet of an account holds. Units None: not known. `seen_units`: none when it is
+    older than the snapshot. `claimed`: it counts for this account today.
     """
 
     wallet: Wallet

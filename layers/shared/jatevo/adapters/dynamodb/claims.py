@@ -67,7 +67,7 @@ class DynamoClaims:
                 TableName=self._table,
                 Key=_key(wallet),
                 UpdateExpression="SET #units = :units, #at = :at",
-                ConditionExpression="attribute_exists(#wallet) AND (attribute_not_exists(#at) OR #at < :at)",
+                ConditionExpression="attribute_exists(#wallet) AND (attribute_not_exists(#at) OR #at <= :at)",
                 ExpressionAttributeNames={"#wallet": "wallet", "#units": "seen_units", "#at": "seen_at"},
                 ExpressionAttributeValues={":units": text(str(units)), ":at": number(at_unix_s)},
             )

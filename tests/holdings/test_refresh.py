@@ -1,0 +1,143 @@
+"""Looking again: what left counts less at once, what came counts tomorrow, and what no chain tells stays as it was."""
+
+from collections.abc import Iterator
+
+import pytest
+from jatevo_testing.chain import TestChain, evm_wallet
+from jatevo_testing.clocks import SeededRandomness
+from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
+from jatevo_testing.solana import SolanaStandIn, solana_node
+
+from jatevo.adapters.chains.evm import EvmReader
+from jatevo.adapters.chains.solana import SolanaReader
+from jatevo.adapters.wire.budget_report import budget_report
+from jatevo.application.counters import Counters
+from jatevo.application.holdings import BalanceReader
+from jatevo.application.holdings_refresh import HoldingsRefresh, RefreshReport
+from jatevo.application.self_service.budgets import Budgets
+from jatevo.application.snapshots import Snapshots
+from jatevo.domain.entitlement import EntitlementPolicy, Why
+from jatevo.domain.holdings import Token
+from jatevo.domain.wallets import Namespace
+
+ALICE, BOB = solana_wallet(1), solana_wallet(2)
+
+
+@pytest.fixture
+def node(holders: Holders) -> Iterator[SolanaStandIn]:
+    with solana_node(SolanaStandIn(time=lambda: holders.now_unix_s)) as served:
+        served.hold(ALICE, 11 * TOKEN_UNITS)
+        yield served
+
+
+def refreshing(holders: Holders, reader: BalanceReader) -> HoldingsRefresh:
+    readers = {reader.token.namespace: reader}
+    return HoldingsRefresh(
+        readers, holders.claims, holders.store, holders.accounts, holders.entitlements, holders.clock
+    )
+
+
+def snapshots(holders: Holders, reader: BalanceReader) -> Snapshots:
+    return Snapshots(
+        {reader.token.namespace: reader}, holders.store, holders.claims, holders.clock, SeededRandomness(1)
+    )
+
+
+def on_solana(holders: Holders, node: SolanaStandIn) -> SolanaReader:
+    return SolanaReader(node.token, lambda: [node.url], holders.clock)
+
+
+async def limits(holders: Holders, account_id: str) -> int:
+    account = await holders.accounts.account(account_id)
+    assert account is not None
+    return account.limits.requests
+
+
+async def test_selling_counts_at_the_next_look_and_buying_does_not(holders: Holders, node: SolanaStandIn) -> None:
+    reader = on_solana(holders, node)
+    await snapshots(holders, reader).take_now()
+    account, refresh = await holders.account(1, ALICE), refreshing(holders, reader)
+    await refresh.linked(account, ALICE)
+    assert await limits(holders, account) == 11
+    holders.clock.advance(60)
+    node.transfer(ALICE, BOB, 8 * TOKEN_UNITS)
+    assert await refresh.run() == RefreshReport(accounts=1, wallets=1)
+    assert await limits(holders, account) == 3
+    holders.clock.advance(60)
+    node.transfer(BOB, ALICE, 8 * TOKEN_UNITS)
+    node.hold(BOB, 100 * TOKEN_UNITS)
+    node.transfer(BOB, ALICE, 100 * TOKEN_UNITS)
+    await refresh.run()
+    assert await limits(holders, account) == 11
+
+
+async def test_a_chain_that_does_not_answer_leaves_limits_as_they_are(holders: Holders, node: SolanaStandIn) -> None:
+    reader = on_solana(holders, node)
+    await snapshots(holders, reader).take_now()
+    account, refresh = await holders.account(1, ALICE), refreshing(holders, reader)
+    node.lies.append(lambda _method, _result: None)
+    await refresh.linked(account, ALICE)
+    assert await limits(holders, account) == 11
+    assert await refresh.run() == RefreshReport(accounts=1, wallets=1, unread=1)
+    assert await limits(holders, account) == 11
+
+
+async def test_a_wallet_linked_after_the_snapshot_counts_what_it_held_at_its_block(
+    holders: Holders, chain: TestChain
+) -> None:
+    token, early, late = chain.token(decimals=6), evm_wallet(501), evm_wallet(502)
+    token.mint(early, 11 * TOKEN_UNITS)
+    where = Token(Namespace.EIP155, str(chain.chain_id), token.address.lower())
+    reader = EvmReader(where, lambda: [chain.url], holders.clock, confirmations=0, lag_s=0)
+    await snapshots(holders, reader).take_now()
+    token.transfer(early, late, 4 * TOKEN_UNITS)
+    refresh = refreshing(holders, reader)
+    accounts = [await holders.account(number, wallet) for number, wallet in enumerate((early, late))]
+    for account, wallet in zip(accounts, (early, late), strict=True):
+        await refresh.linked(account, wallet)
+    assert [await limits(holders, account) for account in accounts] == [7, 0]
+
+
+async def test_only_accounts_of_today_are_looked_at(holders: Holders, node: SolanaStandIn) -> None:
+    reader = on_solana(holders, node)
+    await snapshots(holders, reader).take_now()
+    await holders.account(1, ALICE)
+    assert await refreshing(holders, reader).run() == RefreshReport()
+
+
+async def test_a_budget_explains_itself(holders: Holders, node: SolanaStandIn) -> None:
+    reader = on_solana(holders, node)
+    await snapshots(holders, reader).take_now()
+    account_id = await holders.account(1, ALICE, BOB)
+    holders.clock.advance(60)
+    node.hold(BOB, 5 * TOKEN_UNITS)
+    await refreshing(holders, reader).account(account_id)
+    account = await holders.accounts.account(account_id)
+    assert account is not None
+    budgets = Budgets(holders.entitlements, Counters(holders.windows, holders.clock), holders.clock)
+
+    report = budget_report(await budgets.today(account))
+
+    assert report["limits"] == {"requests_per_day": 11, "budget_usd_per_day": "11.00", "concurrency": 64}
+    assert report["today"]["requests_remaining"] == 11
+    entitlement = report["entitlement"]
+    assert entitlement["explanation"].startswith("11 + 0 tokens × $1.00 = $11.00")
+    assert entitlement["snapshot"]["tokens"][0]["token"] == str(node.token)
+    assert entitlement["price"]["usd"] == "1.00"
+    assert {wallet["wallet"]: wallet["why"] for wallet in entitlement["wallets"]} == {
+        str(ALICE): [],
+        str(BOB): ["bought_since"],
+    }
+    assert [why["code"] for why in entitlement["why"]] == ["bought_since"]
+
+
+async def test_the_starter_allowance_is_off_unless_it_is_set(holders: Holders) -> None:
+    account = await holders.account(1, ALICE)
+    await holders.snapshot({})
+    assert await holders.limits_of(account) == (0, 0)
+    holders.policy = EntitlementPolicy(starter_requests=3, starter_nano_usd=10**9)
+    generous = holders.process()
+    renewed = await generous.renew(account, holders.today, afresh=True)
+    assert renewed is not None
+    assert (renewed.limits.requests, renewed.limits.budget_nano_usd) == (3, 10**9)
+    assert Why.STARTER in (await generous.of(account, holders.today)).earned.why
