@@ -280,3 +280,14 @@ async def test_an_upstream_that_is_not_believed_is_not_asked_for_usage_and_estim
     assert "stream_options" not in fleet.pools["a"].asked[0].body
     assert told.entry.usage_source == "estimated"
     assert told.entry.figures.charge_nano_usd > 0
+
+
+async def test_a_process_of_one_lane_serves_that_lane_s_keys_only(dynoxide: str) -> None:
+    async with fleet_over(dynoxide, "a", only_lane="gold") as fleet:
+        fleet.behave(a=FINE)
+        divided(fleet)
+        told = await fleet.ask(fleet.customer(lanes=frozenset({"gold"})))
+        assert told.entry.lane == "gold"
+        for name in ("test-model", "shared/test-model", "gold/test-model", "auto"):
+            seen = await seen_by(fleet.bench.client, fleet.customer().headers, model=name)
+            assert (seen.status, seen.error["code"]) == (403, "model_not_allowed")
