@@ -20,17 +20,28 @@ WEATHER: ToolParam = {
 }
 
 
+NATIVE = """
+[[pools]]
+id = "native"
+base_url = "${JATEVO_LOCAL_MODEL_URL}"
+api_key = "env:JATEVO_LOCAL_MODEL_KEY"
+wire = ["responses"]
+
+[[models]]
+id = "native"
+context_window = 2048
+max_output_tokens = 1536
+price = { input = "0.15", output = "0.60" }
+routes = [{ pool = "native", model = "smollm2-135m-instruct" }]
+"""
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The local stack, which sells the model over a pool that speaks Responses, too."""
     running = start(free_port(), tmp_path_factory.mktemp("stack"))
-    sold = (PROJECT / "local" / "catalog.toml").read_text()
-    pools, models = sold[sold.index("[[pools]]") :].split("# --- Models", 1)
-    models = models[models.index("[[models]]") :]
-    native = pools.replace('id = "local"', 'id = "native"').replace('wire = ["chat"]', 'wire = ["responses"]')
-    over = models.replace('id = "smollm2"', 'id = "native"').replace('pool = "local"', 'pool = "native"')
     catalogue = running.data / "both.toml"
-    catalogue.write_text(f"{pools}\n{native}\n{models}\n{over}")
+    catalogue.write_text((PROJECT / "local" / "catalog.toml").read_text() + NATIVE)
     running.cli("catalog", "apply", str(catalogue))
     yield running
     running.stop()
