@@ -15,7 +15,7 @@ from jatevo.application import snapshots as snapshots_module
 from jatevo.application.holdings import BalanceReader
 from jatevo.application.snapshots import SnapshotFailed, Snapshots
 from jatevo.domain.calendar import day_start_unix_s, iso_instant, utc_day
-from jatevo.domain.holdings import Token
+from jatevo.domain.holdings import Token, part_of
 from jatevo.domain.wallets import Namespace
 
 ALICE, BOB = solana_wallet(1), solana_wallet(2)
@@ -178,3 +178,10 @@ async def test_a_snapshot_taken_by_hand_moves_no_day_that_counts_by_another(
     latest = await holders.entitlements.snapshot(utc_day(holders.now_unix_s + DAY_S))
     assert latest is not None
     assert latest.id == iso_instant(holders.now_unix_s)
+
+
+async def test_no_choice_of_wallets_crowds_one_part() -> None:
+    crowd = [solana_wallet(number) for number in range(4000)]
+    crowded = [wallet for wallet in crowd if part_of(wallet, 4, "one run") == 0]
+    elsewhere = [part_of(wallet, 4, "another run") for wallet in crowded]
+    assert max(elsewhere.count(part) for part in range(4)) < len(crowded) / 3

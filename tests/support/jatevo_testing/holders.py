@@ -98,7 +98,7 @@ class Holders:
         name, moment = iso_instant(self.now_unix_s), Moment(self.now_unix_s, self.now_unix_s)
         read = TokenSnapshot(MINT, moment, DECIMALS, everybody=True, attempt="a", parts=parts, holders=len(units))
         for part in range(parts):
-            mine = {wallet: amount for wallet, amount in units.items() if part_of(wallet, parts) == part}
+            mine = {wallet: amount for wallet, amount in units.items() if part_of(wallet, parts, "a") == part}
             await self.store.put_part(name, "a", part, mine)
         return await self.store.complete(Snapshot(name, self.now_unix_s, {Namespace.SOLANA: read}))
 

@@ -59,7 +59,7 @@ class HoldingsStore(Protocol):
         ...
 
     async def put_part(self, snapshot_id: str, attempt: str, part: int, units: Mapping[Wallet, int]) -> None:
-        """Store one part."""
+        """Store one part, unless it is stored."""
         ...
 
     async def parts_done(self, snapshot_id: str, attempt: str) -> frozenset[int]:

@@ -104,7 +104,7 @@ class Snapshots:
         """Store one reading of all holders, under a name of this run's own: parts of two readings never mix."""
         reading = await reader.everybody()
         attempt, parts = f"{self._randomness.bits(64):016x}", _parts(len(reading.units))
-        for part, mine in enumerate(_dealt(list(reading.units), parts)):
+        for part, mine in enumerate(_dealt(list(reading.units), parts, attempt)):
             await self._store.put_part(name, attempt, part, {wallet: reading.units[wallet] for wallet in mine})
         return TokenSnapshot(
             token=reader.token,
@@ -120,10 +120,10 @@ class Snapshots:
         """Store what linked wallets hold at one block. Every run that reads a part of it reads the same."""
         wallets = [wallet async for wallet in self._claims.linked(reader.token.namespace)]
         moment, parts = await self._store.begin(name, reader.token, await reader.moment(), _parts(len(wallets)))
-        attempt = f"block-{moment.height}"
+        attempt = f"block-{moment.height}-{moment.block_hash}"
         done = await self._store.parts_done(name, attempt)
         decimals = (await reader.at([], moment)).decimals
-        for part, mine in enumerate(_dealt(wallets, parts)):
+        for part, mine in enumerate(_dealt(wallets, parts, attempt)):
             if part not in done:
                 await self._store.put_part(name, attempt, part, (await reader.at(mine, moment)).units)
         return TokenSnapshot(
@@ -141,11 +141,11 @@ def _parts(holders: int) -> int:
     return max(1, -(-holders // _MOST_IN_PART))
 
 
-def _dealt(wallets: Sequence[Wallet], parts: int) -> list[list[Wallet]]:
+def _dealt(wallets: Sequence[Wallet], parts: int, attempt: str) -> list[list[Wallet]]:
     """Return which wallets are kept in which part."""
     dealt: list[list[Wallet]] = [[] for _ in range(parts)]
     for wallet in wallets:
-        dealt[part_of(wallet, parts)].append(wallet)
+        dealt[part_of(wallet, parts, attempt)].append(wallet)
     return dealt
 
 

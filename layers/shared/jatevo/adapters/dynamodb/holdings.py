@@ -56,8 +56,7 @@ class DynamoHoldings:
     async def put_part(self, snapshot_id: str, attempt: str, part: int, units: Mapping[Wallet, int]) -> None:
         body = json.dumps({wallet.address: str(amount) for wallet, amount in units.items()}, separators=(",", ":"))
         assert len(body) < MOST_PART_BYTES, "a part fits into an item"
-        item = {**_key(f"{snapshot_id}#{attempt}", f"{part:06d}"), "units": text(body), "ttl": self._ttl()}
-        await self._client.retried("put_item", TableName=self._table, Item=item)
+        await self._first(f"{snapshot_id}#{attempt}", f"{part:06d}", {"units": text(body)})
 
     async def parts_done(self, snapshot_id: str, attempt: str) -> frozenset[int]:
         items = await self._all(f"{snapshot_id}#{attempt}", "", names_only=True)
@@ -113,7 +112,7 @@ class DynamoHoldings:
         if read is None:
             return None
         if read.parts:
-            part = await self._part(f"{snapshot.id}#{read.attempt}", f"{part_of(wallet, read.parts):06d}")
+            part = await self._part(f"{snapshot.id}#{read.attempt}", f"{part_of(wallet, read.parts, read.attempt):06d}")
             if wallet.address in part:
                 return int(part[wallet.address])
         if read.everybody:
