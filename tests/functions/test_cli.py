@@ -209,6 +209,14 @@ async def test_operators(admin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+async def test_looking_again_at_holdings(admin: Run) -> None:
+    nothing = {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0}
+    assert (await admin("refresh", "--json")).json == nothing
+    account = await admin(*NEW, "--json")
+    assert account.json["account_id"] in (await admin("refresh", account.json["account_id"])).out
+    assert "no token is configured" in (await admin("snapshot", "now")).err
+
+
 async def test_the_sweeper(admin: Run) -> None:
     nothing = {"windows": 0, "expired": 0, "applied": 0, "failed": 0}
     assert (await admin("sweep", "--json")).json == nothing
