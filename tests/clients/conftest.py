@@ -57,17 +57,24 @@ async def scripted(admin: Admin) -> AsyncIterator[ScriptedUpstream]:
 def catalogue(admin: Admin, upstream: ScriptedUpstream) -> dict[str, Any]:
     """Return the stack's own catalogue, and besides: its model spoken to in both formats, and a scripted one."""
     document: dict[str, Any] = admin.ask("GET", "/catalog")["document"]
-    [pool] = [pool for pool in document["pools"] if pool["id"] == "local"]
-    [model] = [model for model in document["models"] if model["id"] == "smollm2"]
-    native = {**model, "id": "smollm2-native", "routes": [{**model["routes"][0], "pool": "local-responses"}]}
+    own = {"local-responses", "scripted"}
+    pools = [pool for pool in document["pools"] if pool["id"] not in own]
+    models = [model for model in document["models"] if model["id"] not in {"smollm2-native", "scripted"}]
+    pool = next(pool for pool in pools if pool["id"] == "local")
+    model = next(model for model in models if model["id"] == "smollm2")
+    there = model["routes"][0]["model"]
     return {
         **document,
         "pools": [
-            pool,
+            *pools,
             {**pool, "id": "local-responses", "wire": ["responses"]},
             {"id": "scripted", "base_url": upstream.base_url},
         ],
-        "models": [model, native, {**SCRIPTED, "id": "scripted", "routes": [{"pool": "scripted", "model": "any"}]}],
+        "models": [
+            *models,
+            {**model, "id": "smollm2-native", "routes": [{"pool": "local-responses", "model": there}]},
+            {**SCRIPTED, "id": "scripted", "routes": [{"pool": "scripted", "model": "any"}]},
+        ],
     }
 
 

@@ -1,5 +1,6 @@
 """The OpenAI SDK for Python: every way to make a response, and what the ledger says of each."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -28,8 +29,9 @@ class Weather(BaseModel):
 
 
 @pytest.fixture
-def sdk(shop: Shop) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=shop.base_url, api_key=shop.key, max_retries=0)
+async def sdk(shop: Shop) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=shop.base_url, api_key=shop.key, max_retries=0) as client:
+        yield client
 
 
 def reported(*answers: Response) -> list[tuple[int, int]]:
