@@ -62,6 +62,7 @@ def catalogue(admin: Admin, upstream: ScriptedUpstream) -> dict[str, Any]:
     models = [model for model in document["models"] if model["id"] not in {"smollm2-native", "scripted"}]
     pool = next(pool for pool in pools if pool["id"] == "local")
     model = next(model for model in models if model["id"] == "smollm2")
+    model["default_output_tokens"] = 64  # the small model talks for as long as it is let
     there = model["routes"][0]["model"]
     return {
         **document,
