@@ -252,6 +252,30 @@ def snapshot_now(api: Api, _options: argparse.Namespace) -> Shown:
     return Shown(answer, text.fields([("snapshot", answer["snapshot_id"]), *holders]))
 
 
+def grant(api: Api, options: argparse.Namespace) -> Shown:
+    answer = api.post(path("accounts", options.account, "grants"), _json(_sent(options, _GRANT_FIELDS)))
+    shown = [("grant", answer["grant_id"]), ("account", answer["account_id"]), ("amount", f"${answer['amount_usd']}")]
+    notes = () if answer["new"] else ("This grant had been made before: nothing was added.",)
+    return Shown(answer, text.fields(shown), notes)
+
+
+def grant_list(api: Api, options: argparse.Namespace) -> Shown:
+    answer = api.get(path("accounts", options.account, "grants"))
+    balance = [(name, f"${answer[f'{name}_usd']}") for name in ("granted", "spent", "in_flight", "remaining")]
+    rows = (
+        (
+            one["grant_id"],
+            f"${one['amount_usd']}",
+            text.instant(one["granted_at_unix_s"]),
+            one["operator"],
+            one["reason"],
+        )
+        for one in answer["grants"]
+    )
+    table = text.table(("grant", "amount", "granted", "by", "reason"), rows, "no grants")
+    return Shown(answer, f"{text.fields(balance)}\n\n{table}")
+
+
 def operator_create(api: Api, options: argparse.Namespace) -> Shown:
     answer = api.post("operators", _json({"name": options.name}))
     shown = text.fields([("operator", answer["name"]), ("token", answer["token"])])
@@ -269,8 +293,31 @@ def operator_disable(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, text.fields([("operator", answer["name"]), ("enabled", answer["enabled"])]))
 
 
-_ACCOUNT_FIELDS = ("name", "requests_per_day", "budget_usd_per_day", "concurrency", "margin_bps", "lanes", "zdr")
-_KEY_FIELDS = ("name", "models", "lanes", "requests_per_day", "budget_usd_per_day", "concurrency", "expires_at_unix_s")
+_ACCOUNT_FIELDS = (
+    "name",
+    "requests_per_day",
+    "budget_usd_per_day",
+    "concurrency",
+    "margin_bps",
+    "lanes",
+    "zdr",
+    "requests_per_minute",
+    "requests_per_month",
+    "budget_usd_per_month",
+    "reseller_margin_bps",
+)
+_KEY_FIELDS = (
+    "name",
+    "models",
+    "lanes",
+    "requests_per_day",
+    "budget_usd_per_day",
+    "concurrency",
+    "expires_at_unix_s",
+    "reseller_margin_bps",
+    "labels",
+)
+_GRANT_FIELDS = ("grant_id", "amount_usd", "reason", "correction", "not_after_unix_s")
 
 
 def _sent(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
@@ -309,6 +356,10 @@ def _account(account: Mapping[str, Any]) -> str:
             ("margin", text.margin(account["margin_bps"])),
             ("lanes", ", ".join(["shared", *account["lanes"]])),
             ("zdr", account["zdr"]),
+            ("requests/minute", account["requests_per_minute"]),
+            ("requests/month", account["requests_per_month"]),
+            ("budget/month", text.optional_usd(account["budget_usd_per_month"])),
+            ("reseller margin", _bps(account["reseller_margin_bps"])),
             ("enabled", account["enabled"]),
             ("created", text.instant(account["created_at_unix_s"])),
         ]
@@ -325,9 +376,15 @@ def _key_fields(key: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("requests/day", key["requests_per_day"]),
         ("budget/day", text.optional_usd(key["budget_usd_per_day"])),
         ("concurrency", key["concurrency"]),
+        ("reseller margin", _bps(key["reseller_margin_bps"])),
+        ("labels", ", ".join(f"{name}={said}" for name, said in key["labels"].items()) or None),
         ("expires", text.instant(key["expires_at_unix_s"])),
         ("enabled", key["enabled"]),
     ]
+
+
+def _bps(value: int | None) -> str | None:
+    return None if value is None else text.margin(value)
 
 
 def _unknown_models(key: Mapping[str, Any]) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _holdings(topics)
     _operator(_topic(topics, "operator", "who may administer"))
     _routes(topics)
+    _grant(topics)
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
 
@@ -126,6 +127,7 @@ def _account(topic: Subparsers) -> None:
     create.add_argument("--budget-usd-per-day", type=values.usd, required=True, metavar="USD", help='such as "11.00"')
     create.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
     create.add_argument("--margin-bps", type=values.whole, default=argparse.SUPPRESS, metavar="BPS")
+    _quotas(create)
     _lanes(create)
     _by_id(_command(topic, "show", commands.account_show, "show an account"), "account")
     change = _command(topic, "set", commands.account_set, "change an account; open windows follow at once")
@@ -135,11 +137,50 @@ def _account(topic: Subparsers) -> None:
     change.add_argument("--budget-usd-per-day", type=values.usd, default=argparse.SUPPRESS, metavar="USD")
     change.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
     change.add_argument("--margin-bps", type=values.whole_or_none, default=argparse.SUPPRESS, metavar="BPS|default")
+    _quotas(change)
     _lanes(change)
     switch = change.add_mutually_exclusive_group()
     for flag, value in (("--enable", True), ("--disable", False)):
         switch.add_argument(flag, action="store_const", const=value, dest="enabled", default=argparse.SUPPRESS)
     _command(topic, "list", commands.account_list, "list all accounts")
+
+
+def _quotas(command: argparse.ArgumentParser) -> None:
+    """Limits beside those of the day; none removes one."""
+    left_out = argparse.SUPPRESS
+    for name in ("--requests-per-minute", "--requests-per-month"):
+        command.add_argument(name, type=values.whole_or_none, default=left_out, metavar="N|none")
+    command.add_argument("--budget-usd-per-month", type=values.usd_or_none, default=left_out, metavar="USD|none")
+    _reseller(command)
+
+
+def _reseller(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--reseller-margin-bps",
+        type=values.whole_or_none,
+        default=argparse.SUPPRESS,
+        metavar="BPS|none",
+        help="what users of resold keys pay on top of what the account pays",
+    )
+
+
+def _grant(topics: Subparsers) -> None:
+    left_out = argparse.SUPPRESS
+    give = _command(topics, "grant", commands.grant, "add to an account's prepaid balance, once for each id")
+    _by_id(give, "account")
+    give.add_argument("--id", dest="grant_id", required=True, metavar="ID", help="your own, such as an invoice's")
+    give.add_argument("--amount-usd", type=values.usd, required=True, metavar="USD", help='such as "25.00"')
+    give.add_argument("--reason", required=True, help="why; kept for good")
+    give.add_argument("--correction", action="store_true", default=left_out, help="take the amount back instead")
+    give.add_argument(
+        "--not-after",
+        type=values.instant,
+        dest="not_after_unix_s",
+        default=left_out,
+        metavar="WHEN",
+        help="refuse it if it is carried out later than this",
+    )
+    _by_id(_command(topics, "grants", commands.grant_list, "show an account's balance and its grants"), "account")
 
 
 def _lanes(command: argparse.ArgumentParser) -> None:
@@ -202,6 +243,8 @@ def _key_limits(command: argparse.ArgumentParser, models: str) -> None:
         metavar="WHEN",
         help="a day (2026-12-31), an instant (2026-12-31T18:00:00Z), a time from now (30d, 12h), or never",
     )
+    _reseller(command)
+    command.add_argument("--labels", type=values.labels, default=left_out, metavar="A=X,B=Y|none")
 
 
 def _routes(topics: Subparsers) -> None:

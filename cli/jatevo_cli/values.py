@@ -54,6 +54,14 @@ def names_or_none(text: str) -> list[str] | None:
     return None if text in NONE else names(text)
 
 
+def labels(text: str) -> dict[str, str]:
+    """Return labels written a=x,b=y; none for "none"."""
+    pairs = [name.partition("=") for name in names_or_empty(text)]
+    if not all(name and between for name, between, _ in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of labels such as team=red,customer=42")
+    return {name: said for name, _, said in pairs}
+
+
 def instant(text: str) -> int:
     """Return an instant in unix seconds: 2026-12-31, 2026-12-31T18:00:00Z, 30d from now, or the number itself."""
     duration = _DURATION.fullmatch(text)

@@ -23,6 +23,7 @@ from jatevo_site.handler import create_app as site_app
 
 STREAMED = (
     "/v1/chat/completions",
+    "/playground/v1/chat/completions",
     "/v1/responses",
     "/v1/responses/input_tokens",
     "/backend-api/codex/responses",

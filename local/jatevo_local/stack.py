@@ -83,6 +83,7 @@ def _start(options: Options, children: Children) -> None:
         **AWS_ENVIRONMENT,
         "JATEVO_DYNAMODB_ENDPOINT": engine.endpoint_url,
         "JATEVO_TABLE_PREFIX": PREFIX,
+        "JATEVO_PLAYGROUND": "on",
         "JATEVO_OPERATOR_TOKEN": token,
         "JATEVO_PUBLIC_URL": options.url,
         **({} if chain is None else chain.environment()),

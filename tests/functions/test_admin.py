@@ -192,6 +192,11 @@ async def test_an_account_is_created_shown_changed_and_listed(admin: httpx.Async
         "entitled_day": None,
         "lanes": [],
         "zdr": False,
+        "requests_per_minute": None,
+        "requests_per_month": None,
+        "budget_usd_per_month": None,
+        "reseller_margin_bps": None,
+        "prepaid": False,
         "version": 1,
         "created_at_unix_s": 0,
     }

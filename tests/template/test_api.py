@@ -24,6 +24,8 @@ PATHS = (
     "/v1/usage",
     "/v1/chat/completions",
     "/v1/chat/completions/x",
+    "/playground",
+    "/playground/v1/chat/completions",
     "/v1/responses",
     "/v1/responses/input_tokens",
     "/v1/responses/compact",

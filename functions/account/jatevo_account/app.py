@@ -14,7 +14,7 @@ from jatevo.adapters.http.fastapi_errors import add_errors
 from jatevo.adapters.http.starlette_errors import Edge, Errors
 from jatevo.adapters.wire.codex_models import codex_models
 from jatevo.adapters.wire.model_list import model_list, model_object
-from jatevo.adapters.wire.usage_report import usage_report
+from jatevo.adapters.wire.usage_report import Bounds, usage_report
 from jatevo.application.names import Offer, offer, offers
 from jatevo.domain.accounts import Caller
 from jatevo.domain.lanes import margin_for
@@ -85,7 +85,11 @@ class _Routes:
     async def usage(self, request: Request) -> Response:
         async def answered(caller: Caller, of_account: Window, of_key: Window | None) -> dict[str, Any]:
             tallies = await self._services.usage.total(caller.account)
-            return usage_report(summed(tallies, caller.key.id), of_account, of_key, self._now())
+            counters = self._services.counters
+            month, balance = await counters.of_month(caller.account), await counters.of_balance(caller.account)
+            resold = caller.reseller_margin_bps is not None
+            used = summed(tallies, caller.key.id)
+            return usage_report(used, of_account, Bounds(of_key, month, balance), resold=resold)
 
         return await self._callers.answer(request, answered)
 

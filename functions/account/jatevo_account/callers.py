@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from jatevo.adapters.http.asgi import bearer_token, json_bytes, source_ip
 from jatevo.adapters.http.starlette_errors import Errors
-from jatevo.adapters.wire.headers import limit_headers, standing_of
+from jatevo.adapters.wire.headers import limit_headers, standing_of, without_budget
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.windows import EVERY_KEY, Window
@@ -38,7 +38,8 @@ class Callers:
             return self._errors.answer(caller)
         window = await self._services.counters.of_account(caller.account)
         of_key = await self._services.counters.of_key(caller.key)
-        binding = [window] if of_key is None else [of_key, window]
+        seen = window if caller.reseller_margin_bps is None else without_budget(window)
+        binding = [seen] if of_key is None else [of_key, seen]
         headers = limit_headers(standing_of(*binding), self._services.clock.now_ms() // 1000)
         answer: dict[str, Any] | Refusal = _DISABLED
         if not window.blocked & {EVERY_KEY, caller.key.ref}:

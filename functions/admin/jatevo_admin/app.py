@@ -5,6 +5,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 |--------------------------------------------------------------|-----------------------------------------------------|
 | `GET PUT /catalog`                                           | the catalogue in force, or `?version=`; apply one   |
 | `GET POST /accounts`, `GET PATCH /accounts/{id}`             | accounts                                            |
+| `GET POST /accounts/{id}/grants`                             | the balance and its grants; grant, or take back     |
 | `GET POST /accounts/{id}/keys`                               | an account's keys; a new key is shown once          |
 | `PATCH /keys/{id}`, `POST /keys/{id}/disable`                | change a key; stop it for good                      |
 | `GET /accounts/{id}/window`, `GET /accounts/{id}/ledger`     | the books of `?day=`, by default today (UTC)        |
@@ -27,6 +28,7 @@ from jatevo.application.administration import Administration
 from jatevo_admin.bodies import (
     AccountChangeBody,
     CatalogueBody,
+    GrantBody,
     NewAccountBody,
     OperatorBody,
     RateBody,
@@ -40,7 +42,9 @@ from jatevo_admin.shapes import (
     Json,
     account_shape,
     applied_shape,
+    balance_shape,
     catalogue_shape,
+    grant_shape,
     ledger_shape,
     operator_shape,
     price_shape,
@@ -63,7 +67,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _keys, _books, _operators, _prices, _holdings, routing):
+    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 
@@ -114,6 +118,24 @@ def _accounts(administration: Administration) -> APIRouter:
         after = account_shape(await accounts.change(account_id, body.wanted()))
         await audit.note(request.state.operator, "account.change", account_id, before, after)
         return after
+
+    return router
+
+
+def _grants(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/accounts/{account_id}/grants")
+    grants, audit = administration.grants, administration.audit
+
+    @router.get("")
+    async def balance(account_id: str) -> Json:
+        return balance_shape(account_id, *await grants.of_account(account_id))
+
+    @router.post("", status_code=201)
+    async def grant(account_id: str, body: GrantBody, request: Request) -> Json:
+        made, new = await grants.grant(account_id, body.wanted(), request.state.operator)
+        if new:
+            await audit.note(request.state.operator, "grant", account_id, None, grant_shape(made))
+        return {**grant_shape(made), "new": new}
 
     return router
 

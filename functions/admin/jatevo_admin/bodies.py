@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import Field
 
-from jatevo.adapters.http.key_bodies import Body
+from jatevo.adapters.http.key_bodies import Body, nano_usd
 from jatevo.application.administration.accounts import AccountChange, NewAccount
+from jatevo.application.administration.grants import NewGrant
 from jatevo.domain.accounts import DEFAULT_CONCURRENCY
 
 
@@ -31,6 +32,10 @@ class NewAccountBody(Body):
     margin_bps: int | None = None
     lanes: list[str] = Field(default_factory=list)
     zdr: bool = False
+    requests_per_minute: int | None = None
+    requests_per_month: int | None = None
+    budget_usd_per_month: str | None = None
+    reseller_margin_bps: int | None = None
 
     def wanted(self) -> NewAccount:
         return NewAccount(**self.given())
@@ -47,6 +52,10 @@ class AccountChangeBody(Body):
     enabled: bool = True
     lanes: list[str] = Field(default_factory=list)
     zdr: bool = False
+    requests_per_minute: int | None = None
+    requests_per_month: int | None = None
+    budget_usd_per_month: str | None = None
+    reseller_margin_bps: int | None = None
 
     def wanted(self) -> AccountChange:
         return AccountChange(**self.given())
@@ -64,6 +73,20 @@ class QuestionBody(Body):
     fields: list[str] = Field(default_factory=list)
     prompt_cache_key: str | None = None
     zdr: bool = False
+
+
+class GrantBody(Body):
+    """Money for an account's balance, or, as a correction, from it."""
+
+    grant_id: str
+    amount_usd: str
+    reason: str
+    correction: bool = False
+    not_after_unix_s: int | None = None
+
+    def wanted(self) -> NewGrant:
+        amount = nano_usd(self.amount_usd, "amount_usd")
+        return NewGrant(self.grant_id, amount or 0, self.reason, self.correction, self.not_after_unix_s)
 
 
 class OperatorBody(Body):

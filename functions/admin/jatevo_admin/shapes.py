@@ -4,21 +4,24 @@ What the admin API gives: JSON shapes that scripts may rely on. Fields may be ad
 `*_nano_usd` are integers, `*_usd` decimal strings, `*_unix_s` integer seconds. A limit that does not exist is null.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from jatevo.application.administration.accounts import unless
 from jatevo.application.administration.books import Statement
 from jatevo.application.administration.catalogues import Applied
 from jatevo.application.administration.prices import PriceView
 from jatevo.application.prices import Told
 from jatevo.application.registry import CatalogueRecord, Operator, Page
 from jatevo.domain.accounts import Account
+from jatevo.domain.grants import Grant
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.money import format_usd
 from jatevo.domain.oracle import Basis
 from jatevo.domain.price_agreement import Witness
 from jatevo.domain.prices import format_price
 from jatevo.domain.rollups import Tally
-from jatevo.domain.windows import Window
+from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits, Window
 
 type Json = dict[str, Any]
 
@@ -35,6 +38,11 @@ def account_shape(account: Account) -> Json:
         "enabled": account.enabled,
         "lanes": sorted(account.lanes),
         "zdr": account.zdr,
+        "requests_per_minute": account.requests_per_minute,
+        "requests_per_month": unless((account.monthly or Limits()).requests, UNLIMITED_REQUESTS),
+        "budget_usd_per_month": _monthly_usd(account),
+        "reseller_margin_bps": account.reseller_margin_bps,
+        "prepaid": account.prepaid,
         "limits_from": account.limits_from.value,
         "entitled_day": account.entitled_day,
         "version": account.version,
@@ -86,6 +94,7 @@ def entry_shape(entry: LedgerEntry) -> Json:
         "cost_nano_usd": entry.figures.cost_nano_usd,
         "margin_nano_usd": entry.figures.margin_nano_usd,
         "charge_nano_usd": entry.figures.charge_nano_usd,
+        "reseller_margin_nano_usd": entry.figures.reseller_margin_nano_usd,
         "overrun_nano_usd": entry.figures.overrun_nano_usd,
         "exposure_nano_usd": entry.figures.exposure_nano_usd,
         "usage_source": entry.usage_source.value,
@@ -119,6 +128,7 @@ def _tally_shape(tally: Tally) -> Json:
         "cost_usd": format_usd(tally.cost_nano_usd),
         "margin_usd": format_usd(tally.margin_nano_usd),
         "charge_usd": format_usd(tally.charge_nano_usd),
+        "reseller_margin_usd": format_usd(tally.reseller_margin_nano_usd),
         "overrun_usd": format_usd(tally.overrun_nano_usd),
         "exposure_usd": format_usd(tally.exposure_nano_usd),
     }
@@ -223,3 +233,32 @@ def _witness_shape(witness: Witness) -> Json:
 
 def _price(pico_usd: int | None) -> str | None:
     return None if pico_usd is None else format_price(pico_usd)
+
+
+def _monthly_usd(account: Account) -> str | None:
+    if account.monthly is None or account.monthly.budget_nano_usd == UNLIMITED_BUDGET_NANO_USD:
+        return None
+    return format_usd(account.monthly.budget_nano_usd)
+
+
+def grant_shape(grant: Grant) -> Json:
+    return {
+        "grant_id": grant.id,
+        "account_id": grant.account_id,
+        "amount_usd": format_usd(grant.amount_nano_usd),
+        "amount_nano_usd": grant.amount_nano_usd,
+        "reason": grant.reason,
+        "operator": grant.operator,
+        "granted_at_unix_s": grant.at_unix_s,
+    }
+
+
+def balance_shape(account_id: str, balance: Window, grants: Sequence[Grant]) -> Json:
+    return {
+        "account_id": account_id,
+        "granted_usd": format_usd(balance.limits.budget_nano_usd),
+        "spent_usd": format_usd(balance.settled_nano_usd),
+        "in_flight_usd": format_usd(balance.held_nano_usd),
+        "remaining_usd": format_usd(balance.budget_left_nano_usd),
+        "grants": [grant_shape(grant) for grant in grants],
+    }

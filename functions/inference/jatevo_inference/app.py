@@ -1,5 +1,5 @@
 """
-The ASGI app of the streamed routes: `POST /v1/chat/completions`, `POST /v1/responses` (also as
+The ASGI app of the streamed routes: `POST [/playground]/v1/chat/completions`, `POST /v1/responses` (also as
 `/backend-api/codex/responses`) and `POST /v1/responses/input_tokens`.
 
 Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
@@ -44,6 +44,7 @@ from jatevo.application.counters import Counters
 from jatevo.application.exchange import InferenceRequest
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
+from jatevo.application.playground import Playground
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
@@ -56,6 +57,8 @@ _log = logging.getLogger(__name__)
 KEEP_NOTHING = "x-jatevo-zdr"
 """The request header by which a client wants nothing of its request to be kept, here or upstream: `true`."""
 CHAT_PATH = "/v1/chat/completions"
+PLAYGROUND_PATH = "/playground/v1/chat/completions"
+"""The same for those without a key; who sends one is its account's."""
 RESPONSES_PATH = "/v1/responses"
 INPUT_TOKENS_PATH = "/v1/responses/input_tokens"
 CODEX_PATH = "/backend-api/codex/responses"
@@ -89,6 +92,7 @@ class InferenceServices:
     randomness: Randomness
     wording: ErrorWording
     histories: Histories
+    playground: Playground
 
 
 class InferenceApp:
@@ -99,6 +103,7 @@ class InferenceApp:
         made = (services.wording, services.histories, services.inference)
         self._endpoints: dict[str, Endpoint] = {
             CHAT_PATH: ChatEndpoint(services.wording),
+            PLAYGROUND_PATH: ChatEndpoint(services.wording),
             RESPONSES_PATH: ResponsesEndpoint(*made),
             INPUT_TOKENS_PATH: InputTokensEndpoint(*made),
             CODEX_PATH: CodexEndpoint(*made),
@@ -170,7 +175,7 @@ class _Request:
 
     async def _answer(self, endpoint: Endpoint) -> Refusal | None:
         """Serve the request; return the refusal if nothing has been sent."""
-        caller = await self._services.access.authenticate(bearer_token(self._scope), source_ip(self._scope))
+        caller = await self._who()
         if isinstance(caller, Refusal):
             return caller
         self._caller = caller
@@ -205,6 +210,12 @@ class _Request:
         self._started = True
         await respond(self._send, 200, headers, json_bytes(told))
         return None
+
+    async def _who(self) -> Caller | Refusal:
+        token, source = bearer_token(self._scope), source_ip(self._scope)
+        if token is None and self._scope["path"].rstrip("/") == PLAYGROUND_PATH:
+            return await self._services.playground.visitor(source)
+        return await self._services.access.authenticate(token, source)
 
     async def _body(self) -> bytes | Refusal:
         """Return the body, unpacked, or why it is not taken."""

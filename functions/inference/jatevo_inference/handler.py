@@ -15,6 +15,7 @@ def create_app(gateway: Gateway | None = None) -> InferenceApp:
             clock=gateway.clock,
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
+            playground=gateway.playground(),
             histories=gateway.histories(),
         )
     )

@@ -30,6 +30,7 @@ from jatevo.domain.money import MoneyError, parse_usd
 from jatevo.domain.price_rules import PriceRules, rules_from_text
 from jatevo.domain.sign_in import ChainIds, Site, site_at
 from jatevo.domain.wallets import Namespace
+from jatevo.domain.windows import Limits
 
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from jatevo.application.holdings import Readers
     from jatevo.application.holdings_refresh import HoldingsRefresh
     from jatevo.application.inference import Inference
+    from jatevo.application.playground import Playground, PlaygroundPolicy
     from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.registry import Registry
@@ -130,6 +132,40 @@ class Settings:
     entitlement_account_cap_requests: int = 50_000
     entitlement_starter_requests: int = 0
     entitlement_starter_usd: str = "0.00"
+
+    playground: str = "off"
+    """`on`: visitors without a key may try the models, within what follows."""
+    playground_requests_per_day: int = 1000
+    playground_usd_per_day: str = "1.00"
+    playground_concurrency: int = 8
+    playground_visitor_requests_per_day: int = 10
+    playground_visitor_usd_per_day: str = "0.02"
+    playground_models: str = ""
+    """Their ids, with commas between; empty: all that everybody may use."""
+
+    @property
+    def playground_policy(self) -> "PlaygroundPolicy | None":
+        """What visitors may use; None: there is no playground. Raises SettingsError."""
+        from jatevo.application.playground import PlaygroundPolicy
+
+        if self.playground not in {"off", "on"}:
+            raise SettingsError(f"JATEVO_PLAYGROUND is on or off, not {self.playground!r}")
+        if self.playground != "on":
+            return None
+        models = frozenset(filter(None, (name.strip() for name in self.playground_models.split(","))))
+        return PlaygroundPolicy(
+            limits=Limits(
+                self.playground_requests_per_day,
+                _usd("PLAYGROUND_USD_PER_DAY", self.playground_usd_per_day),
+                self.playground_concurrency,
+            ),
+            visitor=Limits(
+                self.playground_visitor_requests_per_day,
+                _usd("PLAYGROUND_VISITOR_USD_PER_DAY", self.playground_visitor_usd_per_day),
+                concurrency=1,
+            ),
+            models=models or None,
+        )
 
     @property
     def entitlement_policy(self) -> EntitlementPolicy:
@@ -279,12 +315,14 @@ class Gateway(Process):
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
         from jatevo.adapters.dynamodb.audit import DynamoAudit
+        from jatevo.adapters.dynamodb.grants import DynamoGrants
         from jatevo.adapters.dynamodb.models import Tables
         from jatevo.adapters.dynamodb.registry import DynamoRegistry
         from jatevo.application.administration import Administration
         from jatevo.application.administration.accounts import Accounts
         from jatevo.application.administration.books import Books
         from jatevo.application.administration.catalogues import Catalogues
+        from jatevo.application.administration.grants import Grants
         from jatevo.application.administration.keys import Keys
         from jatevo.application.administration.operators import Operators
         from jatevo.application.administration.prices import PriceAdministration
@@ -307,6 +345,7 @@ class Gateway(Process):
             refresh=self.holdings_refresh(),
             routes=self._routes(registry),
             audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
+            grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock),
         )
 
     def _routes(self, registry: "Registry") -> "Routes":
@@ -381,6 +420,14 @@ class Gateway(Process):
     def _catalogue_variables(self) -> dict[str, str]:
         """Addresses a catalogue may name as `${JATEVO_LOCAL_…}`: only the local stack sets any."""
         return {name: value for name, value in self.environment.items() if name.startswith("JATEVO_LOCAL_")}
+
+    def playground(self) -> "Playground":
+        """Return what lets visitors in."""
+        from jatevo.adapters.dynamodb.playground import DynamoPlayground
+        from jatevo.application.playground import Playground
+
+        store = DynamoPlayground(self.dynamodb, self.names)
+        return Playground(self.directory, store, self.clock, self.randomness, self.settings.playground_policy)
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper."""

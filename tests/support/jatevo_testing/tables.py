@@ -13,7 +13,7 @@ from botocore.config import Config
 from jatevo.adapters.dynamodb import schema
 from jatevo.adapters.dynamodb.items import number, text, texts
 from jatevo.domain.accounts import Account, ApiKey
-from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS
+from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits
 from jatevo_local.engine import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
 
@@ -70,6 +70,18 @@ def put_account(client: Any, names: schema.TableNames, account: Account) -> None
         item["lanes"] = texts(account.lanes)
     if account.zdr:
         item["zdr"] = {"BOOL": True}
+    monthly = account.monthly or Limits()
+    quotas = {
+        "monthly_requests": None if monthly.requests == UNLIMITED_REQUESTS else monthly.requests,
+        "monthly_budget_nano_usd": (
+            None if monthly.budget_nano_usd == UNLIMITED_BUDGET_NANO_USD else monthly.budget_nano_usd
+        ),
+        "requests_per_minute": account.requests_per_minute,
+        "reseller_margin_bps": account.reseller_margin_bps,
+    }
+    item |= {name: number(value) for name, value in quotas.items() if value is not None}
+    if account.prepaid:
+        item["prepaid"] = {"BOOL": True}
     if account.entitled_day is not None:
         item["entitled_day"] = text(account.entitled_day)
     client.put_item(TableName=names.accounts, Item=item)
@@ -97,6 +109,10 @@ def put_key(client: Any, names: schema.TableNames, key: ApiKey) -> None:
         item["expires_at"] = number(key.expires_at_unix_s)
     if key.disabled_at_unix_s is not None:
         item["disabled_at"] = number(key.disabled_at_unix_s)
+    if key.reseller_margin_bps is not None:
+        item["reseller_margin_bps"] = number(key.reseller_margin_bps)
+    if key.labels:
+        item["labels"] = {"M": {name: text(said) for name, said in key.labels.items()}}
     if key.caps is not None:
         caps = {
             "cap_requests_per_day": (key.caps.requests, UNLIMITED_REQUESTS),

@@ -3,7 +3,8 @@
 from jatevo.application.ports import Clock, WindowStore
 from jatevo.application.reservations import Renew
 from jatevo.domain.accounts import Account, ApiKey, account_window, key_window, limits_on
-from jatevo.domain.calendar import utc_day
+from jatevo.domain.binding import month_window, prepaid_window
+from jatevo.domain.calendar import utc_day, utc_month
 from jatevo.domain.windows import Limits, Window, WindowKey, opened
 
 
@@ -26,6 +27,17 @@ class Counters:
             account = await self._renew(account.id, key.period) or account
         limits = limits_on(account, key.period) or Limits(0, 0, account.limits.concurrency)
         return opened(key, limits, account.version)
+
+    async def of_month(self, account: Account) -> Window | None:
+        """Return an account's window of this month; None for one without monthly limits."""
+        if account.monthly is None:
+            return None
+        key = month_window(account.id, utc_month(self._clock.now_ms() // 1000))
+        return await self._windows.read(key) or opened(key, account.monthly, account.version)
+
+    async def of_balance(self, account: Account) -> Window | None:
+        """Return an account's balance; None for one that was never granted any."""
+        return await self._windows.read(prepaid_window(account.id)) if account.prepaid else None
 
     async def of_key(self, key: ApiKey) -> Window | None:
         """Return a capped key's window of today; None for a key without caps of its own."""

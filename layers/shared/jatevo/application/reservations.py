@@ -141,7 +141,7 @@ class Reservations:
         self._fitting = Fitting(policy)
         self._openings = Openings(windows, directory, clock, memory, renew)
         self._settling = Settling(windows, ledger, directory, clock, memory, grace_s=policy.grace_s)
-        self.slots = Slots(windows, self._openings, memory)
+        self.slots = Slots(windows, self._openings)
 
     def deadline_unix_ms(self, reservation: Reservation) -> int:
         """Return until when an upstream may be read for a reservation: its expiry less the grace for settling."""

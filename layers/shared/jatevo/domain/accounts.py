@@ -61,6 +61,9 @@ class Account:
     reseller_margin_bps: int | None = None
     """What its keys' users pay on top of what it pays itself, unless a key says otherwise; None: it resells nothing."""
 
+    visitor_salt: str = ""
+    """Of the playground's account alone: what its visitors' addresses are hashed with."""
+
     def estimate_at(self, now_unix_s: int) -> int:
         """Return the factor that applies now: what was observed lately, else the model's estimate as it is."""
         recent = now_unix_s - self.estimate_raised_at_unix_s < ESTIMATE_MEMORY_S

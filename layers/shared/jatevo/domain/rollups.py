@@ -39,9 +39,15 @@ class Tally:
     charge_nano_usd: int = 0
     overrun_nano_usd: int = 0
     exposure_nano_usd: int = 0
+    reseller_margin_nano_usd: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(getattr(self, name) + getattr(other, name) for name in Tally.__slots__))
+
+    @property
+    def resale_nano_usd(self) -> int:
+        """What the keys' users pay: the charges, and a reseller's margins."""
+        return self.charge_nano_usd + self.reseller_margin_nano_usd
 
     @property
     def total_tokens(self) -> int:
@@ -81,6 +87,7 @@ def tally_of(entry: LedgerEntry) -> Tally:
         charge_nano_usd=entry.figures.charge_nano_usd,
         overrun_nano_usd=entry.figures.overrun_nano_usd,
         exposure_nano_usd=entry.figures.exposure_nano_usd,
+        reseller_margin_nano_usd=entry.figures.reseller_margin_nano_usd,
     )
 
 

@@ -11,7 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo_testing.simulation.images import EVERY_KEY, Decision, Image, decision_of, image_of, window_name
+from jatevo_testing.simulation.images import (
+    COUNTS,
+    EMPTY_BALANCE,
+    EVERY_KEY,
+    ORDER,
+    Decision,
+    Entry,
+    Image,
+    decision_of,
+    image_of,
+    kind_of,
+    window_name,
+)
 from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import Handler, Listener
 
@@ -24,6 +36,7 @@ class Attempt:
     reservation_id: str
     amount: int
     key_ref: str
+    counts: int
 
 
 @dataclass
@@ -45,10 +58,11 @@ class Auditor(Listener):
         self.now_ms = now_ms
         self.windows: dict[str, Account] = {}
         self.decisions: dict[str, Decision] = {}
-        self.attempted: dict[str, set[str]] = defaultdict(set)
-        """By reservation id: the windows it was sent to."""
-        self.refusal: dict[str, tuple[Attempt, Image]] = {}
-        """By handler: the last refusal the engine gave it."""
+        self.attempted: dict[str, list[str]] = defaultdict(list)
+        """By reservation id: the windows it was sent to, in their order."""
+        self.refusals: dict[str, list[tuple[Attempt, Image]]] = defaultdict(list)
+        """By handler: the refusals the engine gave it, for the request under way."""
+        self.grants: dict[str, int] = {}
         self._evidence: dict[tuple[str, str], list[tuple[int, Image]]] = defaultdict(list)
         self.reached: Counter[str] = Counter()
         self.sweep_lost: set[str] = set()
@@ -60,8 +74,13 @@ class Auditor(Listener):
             return
         attempt = _attempt(arguments)
         sent = self.attempted[attempt.reservation_id]
-        assert attempt.window not in sent, f"{attempt.reservation_id} is attempted twice in {attempt.window}"
-        sent.add(attempt.window)
+        again = attempt.window in sent
+        clear = kind_of(attempt.window) == "slots" and attempt.reservation_id not in handler.unknown
+        assert not again or clear, f"{attempt.reservation_id} is attempted twice in {attempt.window}"
+        if sent and kind_of(attempt.window) != "slots":
+            before, now = ORDER.index(kind_of(sent[-1])), ORDER.index(kind_of(attempt.window))
+            assert before < now, f"{attempt.reservation_id} holds in {attempt.window} after {sent[-1]}"
+        sent.append(attempt.window)
         handler.attempted.append(attempt.reservation_id)
         for lost in handler.unknown:
             assert lost in self.decisions, f"{lost} got no answer and is not decided, yet another attempt is made"
@@ -75,7 +94,11 @@ class Auditor(Listener):
 
     def applied(self, operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if operation == "transact_write_items":
-            self._opened(arguments["TransactItems"][0]["Put"]["Item"])
+            put = arguments["TransactItems"][0]["Put"]
+            if put["TableName"] == self._names.ledger:
+                self._granted(put["Item"])
+            elif self._registered.owns(window_name(put["Item"])):
+                self._opened(put["Item"])
         elif arguments["TableName"] == self._names.windows:
             name = window_name(arguments["Key"])
             if self._registered.owns(name):
@@ -96,16 +119,18 @@ class Auditor(Listener):
         assert known is not None
         assert image == known.image, "a refusal brought back another window than the one that refused"
         used = attempt.reservation_id in image.open
-        assert used or image.refuses(attempt.amount, attempt.key_ref), "refused although every bound allows it"
+        refuses = image.refuses(attempt.amount, attempt.key_ref, counts=bool(attempt.counts))
+        assert used or refuses, "refused although every bound allows it"
 
     def told(self, handler: Handler, arguments: Mapping[str, Any], item: Any) -> None:
         """A handler learns that its write was refused."""
         if item is None or "#open.#id = :entry" not in arguments.get("UpdateExpression", ""):
             return
         attempt, image = _attempt(arguments), image_of(item)
-        self.refusal[handler.name] = (attempt, image)
+        self.refusals[handler.name].append((attempt, image))
         self._evidence[handler.process, attempt.window].append((self.now_ms(), image))
-        code = image.code_for(attempt.amount, attempt.key_ref)
+        code = image.code_for(attempt.amount, attempt.key_ref, counts=bool(attempt.counts))
+        self.reached[f"{kind_of(attempt.window)} refused"] += 1
         self.reached[f"refused {code}"] += 1
         if code == "key_disabled":
             self._registered.check_block(attempt.key_ref, image.blocked)
@@ -128,6 +153,23 @@ class Auditor(Listener):
         self._registered.check_opened(name, image)
         self.windows[name] = Account(image)
         self.reached["opened"] += 1
+
+    def _granted(self, item: Mapping[str, Any]) -> None:
+        """A grant and its balance move together, once for each id."""
+        grant, amount = item["reservation_id"]["S"], int(item["amount"]["N"])
+        assert grant not in self.grants, f"{grant} was granted twice"
+        self.grants[grant] = amount
+        name = f"{item['book']['S'].partition('#')[0]}/prepaid#always"
+        account = self.windows.setdefault(name, Account(EMPTY_BALANCE))
+        before = account.image
+        assert amount > 0 or before.budget_left + amount >= 0, "a correction takes what is held"
+        account.image = replace(
+            before,
+            budget_limit=before.budget_limit + amount,
+            budget_left=before.budget_left + amount,
+            version=before.version + 1,
+        )
+        self.reached["granted" if amount > 0 else "corrected"] += 1
 
     def _written(self, name: str, after: Image) -> None:
         account = self.windows[name]
@@ -153,21 +195,29 @@ class Auditor(Listener):
 
     def _taken(self, name: str, account: Account, after: Image, reservation_id: str) -> None:
         before, entry = account.image, after.open[reservation_id]
-        assert not before.refuses(entry.amount, entry.key_ref), "a hold was taken that a bound forbids"
-        assert len(account.counted) < before.requests_limit, "more requests were accepted than the limit allows"
+        kind = kind_of(name)
+        counts = bool(entry.counts)
+        assert counts == (kind in COUNTS), f"a request counts in {kind}, or does not"
+        assert not before.refuses(entry.amount, entry.key_ref, counts=counts), "a hold was taken that a bound forbids"
+        full = counts and len(account.counted) >= before.requests_limit
+        assert not full, "more requests were accepted than the limit allows"
         spent = sum(account.charges.values()) + before.held + entry.amount
-        assert spent <= before.budget_limit, "more money is held and charged than the budget"
+        assert not entry.amount or spent <= before.budget_limit, "more money is held and charged than the budget"
+        assert len(before.open) < before.concurrency, "more is held at once than the limit allows"
+        self._check_money(name, reservation_id, entry)
         assert reservation_id not in account.held_once, "a reservation was taken twice"
         assert after == replace(
             before,
-            requests_left=before.requests_left - 1,
+            requests_left=before.requests_left - entry.counts,
             budget_left=before.budget_left - entry.amount,
             open={**before.open, reservation_id: entry},
             sweep_at=entry.expires_at if before.sweep_at is None else before.sweep_at,
         )
         self._registered.check_taken(name, before, entry.key_ref)
         account.held_once.add(reservation_id)
-        account.counted.add(reservation_id)
+        if counts:
+            account.counted.add(reservation_id)
+        self.reached[f"held in {kind}"] += 1
         if reservation_id in self.decisions:
             self.reached["landed after it was decided"] += 1
 
@@ -176,17 +226,18 @@ class Auditor(Listener):
         decision = self.decisions.get(reservation_id)
         assert decision is not None, "a reservation was ended before it was decided"
         entry = before.open[reservation_id]
-        assert decision.charge <= entry.amount, "a charge exceeds its reservation"
-        exposed = decision.exposure if "/" not in name else 0
+        charge = decision.charge_in(name, entry.amount)
+        assert charge <= entry.amount, "a charge exceeds its reservation"
+        exposed = decision.exposure if kind_of(name) == "account" else 0
         assert after == replace(
             before,
-            requests_left=before.requests_left + (1 if decision.gives_request_back else 0),
-            budget_left=before.budget_left + entry.amount - decision.charge,
-            settled=before.settled + decision.charge,
+            requests_left=before.requests_left + (entry.counts if decision.gives_request_back else 0),
+            budget_left=before.budget_left + entry.amount - charge,
+            settled=before.settled + charge,
             exposed=before.exposed + exposed,
             open={other: kept for other, kept in before.open.items() if other != reservation_id},
         ), "ending a reservation did not do what was decided"
-        account.charges[reservation_id] = decision.charge
+        account.charges[reservation_id] = charge
         if decision.gives_request_back:
             account.counted.discard(reservation_id)
 
@@ -210,6 +261,7 @@ class Auditor(Listener):
         assert name not in self.decisions, f"{name} was decided twice"
         assert 0 <= decision.charge <= decision.reserved, "somebody pays above a reservation"
         assert decision.cost + decision.margin == decision.charge
+        assert decision.charge <= decision.resale, "a reseller's margin is never negative"
         assert min(decision.overrun, decision.exposure, decision.cost) >= 0
         if decision.outcome == "released":
             assert (decision.charge, decision.exposure) == (0, 0)
@@ -217,14 +269,38 @@ class Auditor(Listener):
             assert {decision.charge, decision.exposure} == {0, decision.reserved}
         if decision.outcome != "released":
             accepted = self.windows.get(decision.book)
+            reserved = {kind_of(window) for window in decision.money_in}
+            assert not reserved >= {"prepaid", "account"}, "money is paid from two places"
             assert accepted is not None, "charged or expired in an account that has no window"
             assert name in accepted.held_once, "charged or expired, though its account never took it"
-        for account in self.windows.values():
-            if name in account.image.open:
-                assert account.image.open[name].amount == decision.reserved
+        for window, account in self.windows.items():
+            held = account.image.open.get(name)
+            if held is not None and held.amount and kind_of(window) != "key":
+                assert held.amount == decision.reserved
         self.decisions[name] = decision
         self.reached[f"{decision.outcome} {decision.reason}"] += 1
         self.reached["overrun" if decision.overrun else "no overrun"] += 1
+
+    def _check_money(self, name: str, reservation_id: str, entry: Entry) -> None:
+        """Money is held in the day and the month, or in the balance, and never in both; where it is, it is the same."""
+        kind = kind_of(name)
+        if kind in {"slots", "minute"}:
+            assert entry.amount == 0, f"money is held in {name}"
+            return
+        held = {
+            kind_of(other): account.image.open[reservation_id].amount
+            for other, account in self.windows.items()
+            if reservation_id in account.image.open
+        }
+        balance = held.get("prepaid", 0)
+        if kind in {"month", "account"} and balance:
+            assert entry.amount == 0, "money is held twice"
+        if kind == "account" and "month" in held:
+            assert held["month"] == entry.amount, "the day and the month hold different money"
+        paid = balance or entry.amount
+        if kind == "account" and "key" in held:
+            assert held["key"] >= paid, "a key holds less than its account"
+        self.reached[f"paid from {'the balance' if balance else 'the budget'}"] += kind == "account"
 
     def _check_identities(self, name: str, account: Account) -> None:
         image = account.image
@@ -249,4 +325,5 @@ def _attempt(arguments: Mapping[str, Any]) -> Attempt:
         reservation_id=arguments["ExpressionAttributeNames"]["#id"],
         amount=int(values[":amount"]["N"]),
         key_ref=values[":key"]["S"],
+        counts=int(values[":requests"]["N"]),
     )

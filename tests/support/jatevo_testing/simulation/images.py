@@ -18,6 +18,7 @@ class Entry:
     expires_at: int
     key_ref: str
     counts: int
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Image:
         quota = counts and self.requests_left < 1
         return blocked or quota or 0 < amount > self.budget_left or len(self.open) >= self.concurrency
 
-    def code_for(self, amount: int, key_ref: str) -> str:
+    def code_for(self, amount: int, key_ref: str, *, counts: bool = True) -> str:
         """The public code a truthful refusal of this hold carries."""
         if self.blocked & {key_ref, EVERY_KEY}:
             return "key_disabled"
-        if self.requests_left < 1:
+        if counts and self.requests_left < 1:
             return "request_quota_exhausted"
         once_settled = self.budget_left + self.held
         short = 0 < amount > self.budget_left
@@ -63,6 +64,10 @@ class Image:
         if len(self.open) >= self.concurrency:
             return "concurrency_limit"
         return "budget_in_flight" if short else "accepted"
+
+
+EMPTY_BALANCE = Image(10**12, 10**12, 0, 0, 0, 0, 10**12, 0, {}, frozenset(), None)
+"""A balance before its first grant."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,14 @@ class Decision:
     exposure: int
     windows: frozenset[str]
     book: str
+    resale: int
+    money_in: frozenset[str]
+
+    def charge_in(self, name: str, amount: int) -> int:
+        """What is charged in a window: only where an amount is held, and in a key's own at its user's price."""
+        if not amount:
+            return 0
+        return self.resale if kind_of(name) == "key" else self.charge
 
     @property
     def gives_request_back(self) -> bool:
@@ -122,9 +135,28 @@ def decision_of(item: Item) -> Decision:
         exposure=number(item, "exposure_nano_usd"),
         windows=frozenset(value["S"] for value in item["windows"]["L"]),
         book=item["book"]["S"],
+        resale=number(item, "charge_nano_usd") + number(item, "reseller_margin_nano_usd"),
+        money_in=frozenset(value["S"] for value in item.get("money_in", item["windows"])["L"]),
     )
+
+
+ORDER = ("minute", "slots", "visitor", "key", "month", "prepaid", "account")
+"""In which holds are taken, as decision 31 has it."""
+COUNTS = frozenset({"minute", "visitor", "key", "month", "account"})
+"""Where a request counts."""
+
+
+def kind_of(name: str) -> str:
+    """What a window bounds, by its name."""
+    parts = name.partition("#")[0].split("/")
+    if parts[0] == "lane":
+        return "slots"
+    if len(parts) == 1:
+        return "account"
+    return "key" if parts[1].startswith("key_") else parts[1]
 
 
 def _entry(packed: bytes) -> Entry:
     flags, amount, expires_at = struct.unpack(">BQI", packed[:13])
-    return Entry(amount, expires_at, packed[13:].decode(), flags & 1)
+    key_ref, _, mark = packed[13:].decode().partition("/")
+    return Entry(amount, expires_at, key_ref, flags & 1, mark)

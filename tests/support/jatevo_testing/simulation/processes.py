@@ -12,6 +12,7 @@ from pynamodb.exceptions import PynamoDBException
 from jatevo.adapters.dynamodb import registry as registry_module
 from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
 from jatevo.adapters.dynamodb.directory import DynamoDirectory
+from jatevo.adapters.dynamodb.grants import DynamoGrants
 from jatevo.adapters.dynamodb.ledger import DynamoLedger
 from jatevo.adapters.dynamodb.models import Tables
 from jatevo.adapters.dynamodb.registry import DynamoRegistry
@@ -19,6 +20,7 @@ from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.application.access import Access
 from jatevo.application.administration.accounts import Accounts
+from jatevo.application.administration.grants import Grants
 from jatevo.application.administration.keys import Keys
 from jatevo.application.limits import LimitChanges
 from jatevo.application.refusal_memory import RefusalMemory
@@ -55,6 +57,7 @@ class Process:
     sweeper: Sweeper
     accounts: Accounts
     keys: Keys
+    grants: Grants
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def process(name: str, engine: Engine, client: DynamoClient, clock: SkewedClock,
         Sweeper(windows, ledger, clock, exposure_cap_bps=policy.exposure_cap_bps),
         Accounts(registry, limits, clock, chance, forget=directory.forget),
         Keys(registry, limits, clock, chance, forget=directory.forget),
+        Grants(DynamoGrants(client, engine.names), registry, windows, clock),
     )
 
 

@@ -30,6 +30,7 @@ class Registered:
         self._stopped_by: dict[tuple[str, int], bool] = {}
         self._latest: dict[str, int] = {}
         self._promised: dict[str, int] = defaultdict(int)
+        self._others: set[str] = set()
         self._revoked: set[str] = set()
         self._enabled = True
         self._stopped = False
@@ -42,6 +43,11 @@ class Registered:
         """A change was broken off: what it promised is open."""
         self.looked()
 
+    def known(self, owner: str, limits: tuple[int, int, int]) -> None:
+        """A window whose limits are as they were said once: of a visitor, of a lane."""
+        self._others.add(owner)
+        self._remember(owner, 1, limits)
+
     def looked(self) -> None:
         """Read what is registered now."""
         item = self._get(self._names.accounts, {"account_id": {"S": self._account_id}})
@@ -50,7 +56,13 @@ class Registered:
             number(item, "budget_nano_usd_per_day"),
             number(item, "concurrency"),
         )
-        self._remember(self._account_id, number(item, "version", 1), limits)
+        version = number(item, "version", 1)
+        self._remember(self._account_id, version, limits)
+        month = number(item, "monthly_requests", 10**12), number(item, "monthly_budget_nano_usd", 10**18), 10**12
+        self._remember(f"{self._account_id}/month", version, month)
+        self._remember(
+            f"{self._account_id}/minute", version, (number(item, "requests_per_minute", 10**12), 10**18, 10**12)
+        )
         self._enabled = item["enabled"]["BOOL"]
         self._stopped_by[self._account_id, number(item, "version", 1)] = not self._enabled
         if self._enabled:
@@ -76,7 +88,8 @@ class Registered:
 
     def owns(self, name: str) -> bool:
         """Whether a window or book is the account's: a sweeper may come across others."""
-        return name.partition("#")[0].partition("/")[0] == self._account_id
+        owner = name.partition("#")[0]
+        return owner in self._others or owner.partition("/")[0] == self._account_id
 
     def promised(self, owner: str, version: int) -> None:
         """An operator was told that this version of an account or key is in force."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from jatevo_testing.simulation.images import Decision, decision_of, image_of
+from jatevo_testing.simulation.images import COUNTS, Decision, decision_of, image_of, kind_of
 from jatevo_testing.simulation.wire import CURRENT, Handler
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ async def check_at_rest(simulation: "Simulation") -> None:
         assert image_of(item) == account.image
         assert not account.image.open
         named = {reservation_id: entry for reservation_id, entry in stored.items() if name in entry.windows}
-        counted = {reservation_id for reservation_id, entry in named.items() if not entry.gives_request_back}
+        counts = kind_of(name) in COUNTS
+        counted = {reservation_id for reservation_id, entry in named.items() if counts and not entry.gives_request_back}
         assert account.counted == counted, f"the ledger and {name} count different requests"
-        assert account.image.settled == sum(entry.charge for entry in named.values()), f"{name} is not the ledger's sum"
+        carried = [entry for entry in named.values() if name in entry.money_in]
+        priced = sum(entry.resale if kind_of(name) == "key" else entry.charge for entry in carried)
+        assert account.image.settled == priced, f"{name} is not the ledger's sum"
         assert account.held_once <= stored.keys(), "a reservation never ended"
     for reservation_id in stored:
         assert reservation_id in auditor.attempted, "something was decided that was never attempted"
@@ -58,7 +61,7 @@ async def _sweep(simulation: "Simulation") -> None:
 def _ledger(simulation: "Simulation") -> dict[str, Decision]:
     found: dict[str, Decision] = {}
     account_id = simulation.customer.account.id
-    days = {name.partition("#")[2] for name in simulation.auditor.windows}
+    days = {name.partition("#")[2] for name in simulation.auditor.windows if kind_of(name) == "account"}
     books = {f"{account_id}#{day}" for day in days} | {entry.book for entry in simulation.auditor.decisions.values()}
     for book in sorted(books):
         query: dict[str, Any] = {

@@ -3,16 +3,18 @@
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jatevo.application.administration.accounts import AccountChange
+from jatevo.application.administration.grants import NewGrant
 from jatevo.application.administration.keys import KeyChange
 from jatevo.application.administration.problems import AdministrationError
 from jatevo.application.ports import StoreError
 from jatevo.application.reservations import Reservation, Wanted
 from jatevo.domain import api_keys, ids, settlement
-from jatevo.domain.accounts import Account, ApiKey, Caller
+from jatevo.domain.accounts import Account, ApiKey, Caller, Visitor
+from jatevo.domain.binding import Slot
 from jatevo.domain.catalogue import InputEstimate, Model
 from jatevo.domain.ledger import Reason, Timings
 from jatevo.domain.pricing import Price, Rates
@@ -49,6 +51,9 @@ class Customer:
     account: Account
     keys: tuple[ApiKey, ...]
     secrets: tuple[str, ...]
+    visitor: Visitor | None = None
+    slots: tuple[Slot | None, ...] = ()
+    """Places in two pools, the first a small one."""
 
 
 def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
@@ -56,6 +61,10 @@ def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
     limits = Limits(chance.choice([2, 5, 12, 40]), chance.choice(_BUDGETS), chance.choice([1, 2, 4, 64]))
     margin = chance.choice([None, 0, 250])
     account = Account(f"acct_{seed}x{chance.getrandbits(40):x}", "test", limits, margin_bps=margin)
+    visitor: Visitor | None = None
+    slots: tuple[Slot | None, ...] = ()
+    if chance.random() < 0.6:
+        account, visitor, slots = _with_more_windows(account, chance)
     put_account(engine.calls, engine.names, account)
     secrets = tuple(api_keys.compose(chance.randbytes(api_keys.SECRET_BYTES)) for _ in range(3))
     caps = (None, Limits(chance.choice([1, 3, 8]), chance.choice(_BUDGETS), chance.choice([1, 2, 64])), None)
@@ -72,7 +81,24 @@ def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
     )
     for key in keys:
         put_key(engine.calls, engine.names, key)
-    return Customer(account, keys, secrets)
+    return Customer(account, keys, secrets, visitor, slots)
+
+
+def _with_more_windows(
+    account: Account, chance: random.Random
+) -> tuple[Account, Visitor | None, tuple[Slot | None, ...]]:
+    """Bind an account by what else there is: a month, a minute, a balance, a reseller's margin, a visitor, slots."""
+    monthly = Limits(chance.choice([3, 20, 10**12]), chance.choice([100, 500, 10**18]))
+    account = replace(
+        account,
+        monthly=chance.choice([None, monthly]),
+        requests_per_minute=chance.choice([None, None, 2, 6]),
+        reseller_margin_bps=chance.choice([None, None, 0, 333, 5000]),
+    )
+    visitor = Visitor("a1b2", Limits(chance.choice([2, 9]), chance.choice([80, 600])))
+    pools: list[Slot | None] = [Slot(account.id[5:], name, chance.choice([1, 2, 5]), 1) for name in ("small", "other")]
+    slots = chance.choice([(), (), tuple(pools[:1]), tuple(pools), (pools[0], None)])
+    return account, chance.choice([None, visitor]), slots
 
 
 class Strands:
@@ -95,11 +121,20 @@ class Strands:
         self._favoured = [1, 1, 1]
         """Keys that the next requests come with: those of the latest change, for they are to race."""
         self._judge = Judge(auditor, registered)
+        self._granted = 0
+        self._may_be_granted = chance.random() < 0.6
+        visitor = customer.visitor
+        if visitor is not None:
+            limits = (visitor.limits.requests, visitor.limits.budget_nano_usd, visitor.limits.concurrency)
+            registered.known(f"{customer.account.id}/visitor/{visitor.id}", limits)
+        for slot in filter(None, customer.slots):
+            registered.known(f"lane/{slot.lane}/{slot.pool}", (10**12, 10**18, slot.size))
 
     async def request(self, process: Process) -> None:
         """One request, from its key to its settlement, as the gateway does it."""
         reached = self._auditor.reached
         CURRENT.get().begins_anew()
+        self._auditor.refusals.pop(CURRENT.get().name, None)
         try:
             place = self._next_key()
             key_id, began_ms = self._customer.keys[place].id, self._auditor.now_ms()
@@ -108,6 +143,8 @@ class Strands:
             if isinstance(caller, Refusal):
                 self._judge.turned_away(caller)
                 return
+            if self._customer.visitor is not None and self._chance.random() < 0.3:
+                caller = replace(caller, visitor=self._customer.visitor)
             wanted = self._wanted(caller)
             result = await process.reservations.reserve(wanted, self._tokenizer())
         except StoreError:
@@ -121,6 +158,10 @@ class Strands:
         still_capped = capped_ms == self._registered.capped_since_ms(key_id)
         self._judge.accepted(result, bound_by_cap=long_capped and still_capped)
         await asyncio.sleep(self._chance.choice([0, 0.3, 2, 20, 70, 100]))
+        slots = self._customer.slots
+        if slots and self._chance.random() < 0.3:
+            held = await process.reservations.slots.try_hold(result, self._chance.choice(slots))
+            reached["went on to another pool" if held else "no place in another pool"] += 1
         try:
             entry = await process.reservations.settle(result, self._verdict(process, result), Timings())
         except StoreError:
@@ -161,6 +202,7 @@ class Strands:
                 (f"caps of {key.ref}", lambda: self._change_key(process, key.id, caps)),
                 (f"no caps of {key.ref}", lambda: self._change_key(process, key.id, uncapped)),
                 ("disable a key", lambda: self._disable(process, self._customer.keys[2].id)),
+                *[(f"grant {slots * 40}", lambda: self._grant(process, slots * 40))] * self._may_be_granted * 2,
             ]
         )
         if name == "disable a key":
@@ -194,6 +236,13 @@ class Strands:
         self._registered.promised(f"{key.account_id}/{key.id}", key.caps_version)
         self._auditor.reached["caps changed" if key.caps else "caps removed"] += 1
 
+    async def _grant(self, process: Process, amount: int) -> None:
+        self._granted += 1
+        correction = self._chance.random() < 0.3
+        wanted = NewGrant(f"g{self._granted}", amount, "test", correction=correction)
+        for _ in range(self._chance.choice([1, 1, 2])):
+            await process.grants.grant(self._customer.account.id, wanted, "operator")
+
     async def _disable(self, process: Process, key_id: str) -> None:
         key = await process.keys.disable(key_id)
         self._registered.promised_disabled(key.ref)
@@ -205,7 +254,8 @@ class Strands:
     def _wanted(self, caller: Caller) -> Wanted:
         cap = self._chance.choice([None, 0, 1, 10, 40, 90])
         size = InputSize(ascii_bytes=self._chance.choice([0, 10, 60, 100]), messages=1)
-        return Wanted(caller, MODEL, 1, Ask(size=size, output_cap=cap, choices=self._chance.choice([1, 1, 2])))
+        ask = Ask(size=size, output_cap=cap, choices=self._chance.choice([1, 1, 2]))
+        return Wanted(caller, MODEL, 1, ask, slots=self._customer.slots)
 
     def _tokenizer(self) -> Callable[[], Coroutine[Any, Any, int | None]] | None:
         counted = self._chance.choice([None, 3, 30])

@@ -18,6 +18,7 @@ from jatevo.adapters.dynamodb.items import (
     get_int_map,
     get_optional_int,
     get_text,
+    get_text_map,
     get_texts,
     number,
     text,
@@ -143,6 +144,8 @@ def key_from_item(item: Item) -> ApiKey:
         models=get_texts(item, "models"),
         lanes=get_texts(item, "lanes"),
         ip_ranges=get_texts(item, "ip_ranges"),
+        reseller_margin_bps=get_optional_int(item, "reseller_margin_bps"),
+        labels=get_text_map(item, "labels"),
         caps=_caps(item),
         caps_version=get_int(item, "caps_version", 1),
         expires_at_unix_s=get_optional_int(item, "expires_at"),
@@ -172,6 +175,11 @@ def account_from_item(item: Item) -> Account:
         zdr=get_flag(item, "zdr", default=False),
         limits_from=LimitsFrom(get_text(item, "limits_from", LimitsFrom.OPERATOR)),
         entitled_day=get_text(item, "entitled_day") or None,
+        monthly=_limits(get_optional_int(item, "monthly_requests"), get_optional_int(item, "monthly_budget_nano_usd")),
+        requests_per_minute=get_optional_int(item, "requests_per_minute"),
+        prepaid=get_flag(item, "prepaid", default=False),
+        visitor_salt=get_text(item, "visitor_salt"),
+        reseller_margin_bps=get_optional_int(item, "reseller_margin_bps"),
     )
 
 
@@ -194,15 +202,22 @@ def account_item(account: Account) -> dict[str, dict[str, Any]]:
     }
     if account.margin_bps is not None:
         item["margin_bps"] = number(account.margin_bps)
+    if account.visitor_salt:
+        item["visitor_salt"] = text(account.visitor_salt)
     if account.entitled_day is not None:
         item["entitled_day"] = text(account.entitled_day)
     return item
 
 
 def _caps(item: Item) -> Limits | None:
-    requests = get_optional_int(item, "cap_requests_per_day")
-    budget = get_optional_int(item, "cap_budget_nano_usd_per_day")
-    concurrency = get_optional_int(item, "cap_concurrency")
+    return _limits(
+        get_optional_int(item, "cap_requests_per_day"),
+        get_optional_int(item, "cap_budget_nano_usd_per_day"),
+        get_optional_int(item, "cap_concurrency"),
+    )
+
+
+def _limits(requests: int | None, budget: int | None, concurrency: int | None = None) -> Limits | None:
     if requests is None and budget is None and concurrency is None:
         return None
     return Limits(

@@ -54,6 +54,12 @@ def get_texts(item: Item, name: str) -> frozenset[str] | None:
     return None if value is None or "SS" not in value else frozenset(value["SS"])
 
 
+def get_text_map(item: Item, name: str) -> dict[str, str]:
+    """Return a map of strings, empty when the item has none."""
+    value = item.get(name)
+    return {} if value is None else {key: str(entry["S"]) for key, entry in value.get("M", {}).items()}
+
+
 def get_int_map(item: Item, name: str) -> dict[str, int]:
     """Return a map of numbers, empty when the item has none."""
     value = item.get(name)

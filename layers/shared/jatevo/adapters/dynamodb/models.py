@@ -57,6 +57,12 @@ class AccountItem(Model):
     zdr = BooleanAttribute(null=True)
     limits_from = UnicodeAttribute(null=True)
     entitled_day = UnicodeAttribute(null=True)
+    visitor_salt = UnicodeAttribute(null=True)
+    monthly_requests = IntegerAttribute(null=True)
+    monthly_budget_nano_usd = IntegerAttribute(null=True)
+    requests_per_minute = IntegerAttribute(null=True)
+    prepaid = BooleanAttribute(null=True)
+    reseller_margin_bps = IntegerAttribute(null=True)
 
 
 class _KeysByAccount(GlobalSecondaryIndex["KeyItem"]):  # type: ignore[no-untyped-call]  # pynamodb's gap
@@ -88,6 +94,8 @@ class KeyItem(Model):
     models = UnicodeSetAttribute(null=True)
     lanes = UnicodeSetAttribute(null=True)
     ip_ranges = UnicodeSetAttribute(null=True)
+    reseller_margin_bps = IntegerAttribute(null=True)
+    labels: MapAttribute[str, str] = MapAttribute(null=True)  # type: ignore[no-untyped-call]  # pynamodb's gap
     cap_requests_per_day = IntegerAttribute(null=True)
     cap_budget_nano_usd_per_day = IntegerAttribute(null=True)
     cap_concurrency = IntegerAttribute(null=True)

@@ -74,6 +74,7 @@ class DynamoRegistry:
             model.zdr.set(account.zdr),
             model.limits_from.set(account.limits_from.value),
             _set_or_remove(model.entitled_day, account.entitled_day),
+            *(_set_or_remove(getattr(model, name), value) for name, value in _quotas(account).items()),
             model.version.set(account.version),
         ]
         unchanged = model.version == account.version - 1
@@ -118,6 +119,8 @@ class DynamoRegistry:
             _set_or_remove(model.models, None if key.models is None else set(key.models)),
             _set_or_remove(model.lanes, None if key.lanes is None else set(key.lanes)),
             _set_or_remove(model.ip_ranges, None if key.ip_ranges is None else set(key.ip_ranges)),
+            _set_or_remove(model.reseller_margin_bps, key.reseller_margin_bps),
+            _set_or_remove(model.labels, dict(key.labels) or None),
             *(_set_or_remove(getattr(model, name), value) for name, value in caps.items()),
             _set_or_remove(model.expires_at, key.expires_at_unix_s),
             model.caps_version.set(key.caps_version),
@@ -225,6 +228,8 @@ class DynamoRegistry:
             enabled_keys=0,
             lanes=set(account.lanes) or None,
             zdr=account.zdr,
+            prepaid=account.prepaid or None,
+            **_quotas(account),
             limits_from=account.limits_from.value,
             entitled_day=account.entitled_day,
         )
@@ -240,12 +245,29 @@ class DynamoRegistry:
             models=None if key.models is None else set(key.models),
             lanes=None if key.lanes is None else set(key.lanes),
             ip_ranges=None if key.ip_ranges is None else set(key.ip_ranges),
+            reseller_margin_bps=key.reseller_margin_bps,
+            labels=dict(key.labels) or None,
             caps_version=key.caps_version,
             expires_at=key.expires_at_unix_s,
             created_at=key.created_at_unix_s,
             disabled_at=key.disabled_at_unix_s,
             **_caps(key.caps),
         )
+
+
+def _quotas(account: Account) -> dict[str, Any]:
+    """Return the attributes of an account's limits beside those of the day, and of what it resells."""
+    monthly = account.monthly or Limits()
+    return {
+        "monthly_requests": _unless(monthly.requests, UNLIMITED_REQUESTS),
+        "monthly_budget_nano_usd": _unless(monthly.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD),
+        "requests_per_minute": account.requests_per_minute,
+        "reseller_margin_bps": account.reseller_margin_bps,
+    }
+
+
+def _unless(value: int, unlimited: int) -> int | None:
+    return None if value == unlimited else value
 
 
 def _caps(caps: Limits | None) -> dict[str, Any]:

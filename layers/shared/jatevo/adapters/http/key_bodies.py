@@ -21,8 +21,9 @@ class Body(BaseModel):
     def given(self) -> dict[str, Any]:
         """Return the fields that were sent, money as nano-USD."""
         fields = {name: getattr(self, name) for name in self.model_fields_set}
-        if "budget_usd_per_day" in fields:
-            fields["budget_nano_usd_per_day"] = _nano_usd(fields.pop("budget_usd_per_day"))
+        for span in ("day", "month"):
+            if (name := f"budget_usd_per_{span}") in fields:
+                fields[f"budget_nano_usd_per_{span}"] = nano_usd(fields.pop(name), name)
         return fields
 
 
@@ -37,6 +38,8 @@ class NewKeyBody(Body):
     budget_usd_per_day: str | None = None
     concurrency: int | None = None
     expires_at_unix_s: int | None = None
+    reseller_margin_bps: int | None = None
+    labels: dict[str, str] | None = None
 
     def wanted(self) -> NewKey:
         return NewKey(**self.given())
@@ -49,8 +52,9 @@ class KeyChangeBody(NewKeyBody):
         return KeyChange(**self.given())
 
 
-def _nano_usd(text: str | None) -> int | None:
+def nano_usd(text: str | None, param: str) -> int | None:
+    """Return an amount of USD. Raises InvalidValue."""
     try:
         return None if text is None else parse_usd(text)
     except MoneyError as error:
-        raise InvalidValue(f"{error}.", param="budget_usd_per_day") from error
+        raise InvalidValue(f"{error}.", param=param) from error

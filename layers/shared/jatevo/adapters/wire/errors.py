@@ -111,6 +111,9 @@ def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> Wire
         headers["retry-after"] = str(refusal.retry_after_s)
     if refusal.billable:
         headers["x-should-retry"] = "false"
+    if refusal.code is Code.RATE_LIMITED and refusal.quota is not None:
+        headers["retry-after"] = str(max(1, refusal.quota.resets_at_unix_s - now_unix_s))
+        error["resets_at"] = refusal.quota.resets_at_unix_s
     if refusal.code in _UNTIL_RESET and refusal.quota is not None:
         headers["retry-after"] = str(max(1, refusal.quota.resets_at_unix_s - now_unix_s))
         headers["x-should-retry"] = "false"
@@ -121,51 +124,98 @@ def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> Wire
 
 
 def _projection(facts: QuotaFacts) -> dict[str, Any]:
-    return {
+    """Return what a projection that does not fit says. What is a reseller's business is not told to its customers."""
+    if facts.scope is Scope.ISSUER:
+        return {}
+    balance = facts.prepaid_left_nano_usd
+    found = {
         "projected_cost_usd": format_usd(facts.projected_nano_usd),
-        "budget_remaining_usd": format_usd(max(0, facts.budget_left_nano_usd)),
+        "budget_remaining_usd": format_usd(max(0, facts.budget_left_nano_usd) + (balance or 0)),
         "affordable_output_tokens": facts.affordable_output_tokens,
     }
+    return found if balance is None else {**found, "prepaid_remaining_usd": format_usd(balance)}
 
 
 def _message(refusal: Refusal, wording: ErrorWording) -> str:
-    if refusal.quota is None:
-        return refusal.detail
     facts = refusal.quota
-    whose = "This API key's" if facts.scope is Scope.KEY else "Your"
-    reset = f"It resets at {iso_instant(facts.resets_at_unix_s)}."
+    if facts is None or refusal.code is Code.KEY_DISABLED:
+        disabled = "This API key is disabled. Use another one or create a new key."
+        return refusal.detail or (disabled if refusal.code is Code.KEY_DISABLED else "")
+    if refusal.code is Code.RATE_LIMITED:
+        at = iso_instant(facts.resets_at_unix_s)
+        return f"{_whose(facts)} limit of {facts.requests_limit} requests a minute is reached. It resets at {at}."
+    if refusal.code is Code.CONCURRENCY_LIMIT:
+        if facts.scope is Scope.LANE:
+            return "All places for this model in this lane are taken at this moment. Try again in a second."
+        return f"{_whose(facts)} limit of {facts.concurrency_limit} requests at once is reached. Try again in a second."
+    if facts.scope is Scope.ISSUER:
+        return _issuers(refusal.code, facts)
+    return _quota_message(refusal.code, facts, wording)
+
+
+def _quota_message(code: Code, facts: QuotaFacts, wording: ErrorWording) -> str:
+    """Return the text of a refusal by a quota or a budget: what happened, what remains, when it resets, what helps."""
+    whose, more = _whose(facts), _remedy(facts.scope, wording)
     its = whose[0].lower() + whose[1:]
-    more = _remedy(facts.scope, wording)
+    reset = f"It resets at {iso_instant(facts.resets_at_unix_s)}."
     remains = format_usd(max(0, facts.budget_left_nano_usd))
-    limit = format_usd(facts.budget_limit_nano_usd)
-    match refusal.code:
+    limit, projected = format_usd(facts.budget_limit_nano_usd), format_usd(facts.projected_nano_usd)
+    balance, nothing = "", "$0.00 remain"
+    if facts.prepaid_left_nano_usd is not None:
+        left = format_usd(facts.prepaid_left_nano_usd)
+        balance = f" and ${left} of the prepaid balance, one of which pays for a request,"
+        nothing = f"$0.00 remain, and ${left} of the prepaid balance"
+    match code:
         case Code.REQUEST_QUOTA_EXHAUSTED:
-            return f"{whose} daily quota of {facts.requests_limit} requests is used up: 0 remain. {reset} {more}."
+            quota = f"{facts.span} quota of {facts.requests_limit} requests"
+            return f"{whose} {quota} is used up: 0 remain. {reset} {more}."
         case Code.BUDGET_EXHAUSTED:
-            return f"{whose} daily budget of ${limit} is used up: $0.00 remain. {reset} {more}."
+            return f"{whose} {facts.span} budget of ${limit} is used up: {nothing}. {reset} {more}."
         case Code.PROJECTED_COST_EXCEEDS_BUDGET:
             fits = f"at most {facts.affordable_output_tokens} output tokens would fit"
             if facts.affordable_output_tokens == 0:
                 fits = "the input alone does not fit"
             return (
-                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}, but ${remains} of "
-                f"{its} daily budget of ${limit} remain; {fits}. {reset} Lower max_tokens, shorten the "
+                f"This request may cost up to ${projected}, but ${remains} of "
+                f"{its} {facts.span} budget of ${limit}{balance} remain; {fits}. {reset} Lower max_tokens, shorten the "
                 f"input, or: {more[0].lower()}{more[1:]}."
             )
-        case Code.BUDGET_IN_FLIGHT:
-            return (
-                f"This request may cost up to ${format_usd(facts.projected_nano_usd)}; ${remains} of {its} "
-                f"daily budget of ${limit} are free now, the rest is held by requests under way. Try again shortly, "
-                "or lower max_tokens."
-            )
-        case Code.CONCURRENCY_LIMIT:
-            return f"{whose} limit of {facts.concurrency_limit} requests at once is reached. Try again in a second."
         case _:
-            return refusal.detail or "This API key is disabled. Use another one or create a new key."
+            return (
+                f"This request may cost up to ${projected}; ${remains} of {its} "
+                f"{facts.span} budget of ${limit}{balance} are free now, the rest is held by requests under way. "
+                "Try again shortly, or lower max_tokens."
+            )
+
+
+def _issuers(code: Code, facts: QuotaFacts) -> str:
+    """Return the text for a reseller's customer whom the reseller's own limits stop."""
+    if code is Code.BUDGET_IN_FLIGHT:
+        return "Those who issued this API key have no budget free at this moment. Try again shortly."
+    reset = iso_instant(facts.resets_at_unix_s)
+    return f"Those who issued this API key have used up what they may use. It resets at {reset}. Ask them."
+
+
+_WHOSE = {
+    Scope.ACCOUNT: "Your",
+    Scope.KEY: "This API key's",
+    Scope.ISSUER: "The issuer's",
+    Scope.VISITOR: "Your playground",
+    Scope.PLAYGROUND: "The playground's",
+    Scope.LANE: "This lane's",
+}
+
+
+def _whose(facts: QuotaFacts) -> str:
+    return _WHOSE[facts.scope]
 
 
 def _remedy(scope: Scope, wording: ErrorWording) -> str:
     """Return what lifts a limit: more $JTVO does nothing for a cap that was set on a key."""
+    if scope in {Scope.VISITOR, Scope.PLAYGROUND}:
+        return "Wait for the reset, or use an API key of your own"
+    if scope is Scope.LANE:
+        return "Wait for the reset, or use another lane"
     if scope is Scope.KEY:
         return "Wait for the reset or have this key's cap raised"
     if wording.top_up_url is None:

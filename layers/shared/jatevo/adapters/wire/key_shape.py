@@ -24,6 +24,8 @@ def key_shape(key: ApiKey) -> dict[str, Any]:
         "budget_usd_per_day": None if budget is None else format_usd(budget),
         "budget_nano_usd_per_day": budget,
         "concurrency": _unless(caps.concurrency, UNLIMITED_REQUESTS),
+        "reseller_margin_bps": key.reseller_margin_bps,
+        "labels": dict(sorted(key.labels.items())),
         "expires_at_unix_s": key.expires_at_unix_s,
         "created_at_unix_s": key.created_at_unix_s,
         "disabled_at_unix_s": key.disabled_at_unix_s,

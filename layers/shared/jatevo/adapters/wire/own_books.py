@@ -94,6 +94,7 @@ def _sum(each: Sum, key_names: Mapping[str, str]) -> dict[str, Any]:
         "cache_read_input_tokens": tally.cache_read_input_tokens,
         "total_tokens": tally.total_tokens,
         "charge_usd": format_usd(tally.charge_nano_usd),
+        "resale_usd": format_usd(tally.resale_nano_usd),
     }
 
 

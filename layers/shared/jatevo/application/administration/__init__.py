@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jatevo.application.administration.accounts import Accounts
 from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
+from jatevo.application.administration.grants import Grants
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
@@ -34,3 +35,4 @@ class Administration:
     refresh: HoldingsRefresh
     routes: Routes
     audit: Audit
+    grants: Grants

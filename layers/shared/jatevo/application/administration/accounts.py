@@ -16,7 +16,7 @@ from jatevo.application.ports import Clock, Conflict, Randomness
 from jatevo.application.registry import Page, Registry
 from jatevo.domain import ids
 from jatevo.domain.accounts import DEFAULT_CONCURRENCY, Account, LimitsFrom
-from jatevo.domain.windows import Limits
+from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits
 
 ATTEMPTS = 10
 _ID_BITS = 60
@@ -33,6 +33,10 @@ class NewAccount:
     margin_bps: int | None = None
     lanes: Iterable[str] = ()
     zdr: bool = False
+    requests_per_minute: int | None = None
+    requests_per_month: int | None = None
+    budget_nano_usd_per_month: int | None = None
+    reseller_margin_bps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class AccountChange:
     enabled: bool | Kept = KEPT
     lanes: Iterable[str] | Kept = KEPT
     zdr: bool | Kept = KEPT
+    requests_per_minute: int | Kept | None = KEPT
+    requests_per_month: int | Kept | None = KEPT
+    budget_nano_usd_per_month: int | Kept | None = KEPT
+    reseller_margin_bps: int | Kept | None = KEPT
 
 
 class Accounts:
@@ -77,6 +85,9 @@ class Accounts:
                 margin_bps=wanted.margin_bps,
                 lanes=bounds.lanes(wanted.lanes),
                 zdr=wanted.zdr,
+                monthly=_monthly(wanted.requests_per_month, wanted.budget_nano_usd_per_month),
+                requests_per_minute=wanted.requests_per_minute,
+                reseller_margin_bps=wanted.reseller_margin_bps,
                 created_at_unix_s=self._clock.now_ms() // 1000,
             )
         )
@@ -112,7 +123,7 @@ class Accounts:
 
 
 def _changed(account: Account, change: AccountChange) -> Account:
-    limits = account.limits
+    limits, monthly = account.limits, account.monthly or Limits()
     by_operator = change.requests_per_day is not KEPT or change.budget_nano_usd_per_day is not KEPT
     return replace(
         account,
@@ -126,8 +137,31 @@ def _changed(account: Account, change: AccountChange) -> Account:
         enabled=chosen(change.enabled, account.enabled),
         lanes=account.lanes if isinstance(change.lanes, Kept) else bounds.lanes(change.lanes),
         zdr=chosen(change.zdr, account.zdr),
+        monthly=_monthly(
+            chosen(change.requests_per_month, unless(monthly.requests, UNLIMITED_REQUESTS)),
+            chosen(change.budget_nano_usd_per_month, unless(monthly.budget_nano_usd, UNLIMITED_BUDGET_NANO_USD)),
+        ),
+        requests_per_minute=chosen(change.requests_per_minute, account.requests_per_minute),
+        reseller_margin_bps=chosen(change.reseller_margin_bps, account.reseller_margin_bps),
         limits_from=LimitsFrom.OPERATOR if by_operator else account.limits_from,
         entitled_day=None if by_operator else account.entitled_day,
+    )
+
+
+def unless(value: int, unlimited: int) -> int | None:
+    """Return a limit, None where there is none."""
+    return None if value == unlimited else value
+
+
+def _monthly(requests: int | None, budget_nano_usd: int | None) -> Limits | None:
+    """Return the limits of a month; None without any. Raises InvalidValue."""
+    bounds.requests_per_month(requests)
+    bounds.budget_nano_usd_per_month(budget_nano_usd)
+    if requests is None and budget_nano_usd is None:
+        return None
+    return Limits(
+        UNLIMITED_REQUESTS if requests is None else requests,
+        UNLIMITED_BUDGET_NANO_USD if budget_nano_usd is None else budget_nano_usd,
     )
 
 
@@ -137,4 +171,6 @@ def _checked(account: Account) -> Account:
     bounds.budget_nano_usd_per_day(account.limits.budget_nano_usd)
     bounds.concurrency(account.limits.concurrency)
     bounds.margin_bps(account.margin_bps)
+    bounds.requests_per_minute(account.requests_per_minute)
+    bounds.reseller_margin_bps(account.reseller_margin_bps)
     return replace(account, name=bounds.name(account.name))

@@ -5,7 +5,7 @@ Each function returns its value or raises InvalidValue; None, which stands for "
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jatevo.application.administration.problems import InvalidValue
 from jatevo.domain.calendar import day_start_unix_s, utc_day
@@ -15,6 +15,8 @@ from jatevo.domain.money import MAX_NANO_USD, format_usd
 
 MAX_NAME_LENGTH = 100
 MAX_REQUESTS_PER_DAY = 10**9
+MAX_REQUESTS_PER_MINUTE = 10**6
+MAX_LABELS = 10
 MAX_CONCURRENCY = 1000
 """Open reservations live in one item: with a thousand of them it is 40 KB, and each write costs accordingly."""
 MAX_MARGIN_BPS = 100_000
@@ -25,6 +27,7 @@ MAX_EXPIRY_UNIX_S = 2**32
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9._:/-]{1,130}", re.ASCII)
 _LANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
 _OPERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 
 
@@ -49,9 +52,35 @@ def requests_per_day(value: int | None) -> int | None:
 
 
 def budget_nano_usd_per_day(value: int | None) -> int | None:
-    if value is not None and not 0 <= value <= MAX_NANO_USD:
-        raise InvalidValue(f"The budget must be from 0 to {format_usd(MAX_NANO_USD)} USD.", param="budget_usd_per_day")
-    return value
+    return _budget(value, "budget_usd_per_day")
+
+
+def requests_per_minute(value: int | None) -> int | None:
+    return _within(value, 0, MAX_REQUESTS_PER_MINUTE, "requests_per_minute")
+
+
+def requests_per_month(value: int | None) -> int | None:
+    return _within(value, 0, MAX_REQUESTS_PER_DAY, "requests_per_month")
+
+
+def budget_nano_usd_per_month(value: int | None) -> int | None:
+    return _budget(value, "budget_usd_per_month")
+
+
+def reseller_margin_bps(value: int | None) -> int | None:
+    return _within(value, 0, MAX_MARGIN_BPS, "reseller_margin_bps")
+
+
+def labels(value: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a key's labels: a few short words of its owner's."""
+    given = dict(value or {})
+    if len(given) > MAX_LABELS:
+        raise InvalidValue(f"A key has at most {MAX_LABELS} labels.", param="labels")
+    for label, text in given.items():
+        if _LABEL.fullmatch(label) is None or len(text) > MAX_NAME_LENGTH or not text.isprintable():
+            detail = "A label has 1 to 32 letters, digits or . _ - and says at most 100 printable characters."
+            raise InvalidValue(detail, param="labels")
+    return given
 
 
 def concurrency(value: int | None) -> int | None:
@@ -137,6 +166,12 @@ def month(value: str) -> str:
     """Return a month such as 2026-11."""
     if not (len(value) == 7 and day(f"{value}-01")):
         raise InvalidValue("A month is written like 2026-11.", param="month")
+    return value
+
+
+def _budget(value: int | None, param: str) -> int | None:
+    if value is not None and not 0 <= value <= MAX_NANO_USD:
+        raise InvalidValue(f"The budget must be from 0 to {format_usd(MAX_NANO_USD)} USD.", param=param)
     return value
 
 

@@ -5,7 +5,7 @@ Disabling is one transaction with the account, whose next version names the key,
 knows it; then the windows open today learn it. It is final. It may be repeated, which repairs what a crash left.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from jatevo.application.administration import bounds
@@ -35,6 +35,8 @@ class NewKey:
     budget_nano_usd_per_day: int | None = None
     concurrency: int | None = None
     expires_at_unix_s: int | None = None
+    reseller_margin_bps: int | None = None
+    labels: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class KeyChange:
     budget_nano_usd_per_day: int | Kept | None = KEPT
     concurrency: int | Kept | None = KEPT
     expires_at_unix_s: int | Kept | None = KEPT
+    reseller_margin_bps: int | Kept | None = KEPT
+    labels: Mapping[str, str] | Kept | None = KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Keys:
             caps=_caps(wanted.requests_per_day, wanted.budget_nano_usd_per_day, wanted.concurrency),
             expires_at_unix_s=bounds.expiry(wanted.expires_at_unix_s, now),
             created_at_unix_s=now,
+            reseller_margin_bps=bounds.reseller_margin_bps(wanted.reseller_margin_bps),
+            labels=bounds.labels(wanted.labels),
         )
         for _ in range(ATTEMPTS):
             await self._account(account_id)
@@ -201,6 +207,8 @@ def _changed(key: ApiKey, change: KeyChange, now: int) -> ApiKey:
             chosen(change.concurrency, _limit(caps.concurrency, UNLIMITED_REQUESTS)),
         ),
         expires_at_unix_s=key.expires_at_unix_s if isinstance(expires, Kept) else bounds.expiry(expires, now),
+        reseller_margin_bps=bounds.reseller_margin_bps(chosen(change.reseller_margin_bps, key.reseller_margin_bps)),
+        labels=key.labels if isinstance(change.labels, Kept) else bounds.labels(change.labels),
     )
 
 

@@ -163,4 +163,6 @@ def _like(key: ApiKey) -> NewKey:
         budget_nano_usd_per_day=None if caps.budget_nano_usd == UNLIMITED_BUDGET_NANO_USD else caps.budget_nano_usd,
         concurrency=None if caps.concurrency == UNLIMITED_REQUESTS else caps.concurrency,
         expires_at_unix_s=key.expires_at_unix_s,
+        reseller_margin_bps=key.reseller_margin_bps,
+        labels=key.labels,
     )

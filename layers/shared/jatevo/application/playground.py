@@ -1,0 +1,92 @@
+"""
+The playground: visitors without a key, on an account of their own, through the same gate as everybody.
+
+A visitor is a source address on one UTC day, as a hash that is salted anew each day; who has an IPv6 network counts as
+one. Each has a tiny quota in a window of its own; the account's day window is the cap of all of them together. The
+account comes into being with the first visitor, with the limits that are configured then; after that they are an
+operator's to change, as any account's.
+"""
+
+import hashlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from jatevo.application.ports import Clock, Directory, Randomness, StoreUnavailable
+from jatevo.domain.accounts import Account, ApiKey, Caller, Visitor
+from jatevo.domain.calendar import utc_day
+from jatevo.domain.ip_ranges import source_network
+from jatevo.domain.refusals import Code, Refusal
+from jatevo.domain.windows import Limits
+
+ACCOUNT_ID = "acct_playground"
+_KEY_ID = "key_playground"
+_SALT_BYTES = 16
+_VISITOR_LENGTH = 20
+
+_CLOSED = Refusal(Code.NOT_FOUND, "There is no playground here. Use an API key.")
+_DISABLED = Refusal(Code.KEY_DISABLED, "The playground is closed at this moment. Use an API key.")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaygroundPolicy:
+    """What all visitors may use in a day, and each of them. `models` None: every model that everybody may use."""
+
+    limits: Limits
+    visitor: Limits
+    models: frozenset[str] | None = None
+
+
+class OpenAccount(Protocol):
+    """Stores an account unless one of its id is there."""
+
+    def __call__(self, account: Account) -> Awaitable[None]: ...
+
+
+class Playground:
+    """Lets visitors in. `policy` None: there is no playground."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        open_account: OpenAccount,
+        clock: Clock,
+        randomness: Randomness,
+        policy: PlaygroundPolicy | None,
+    ) -> None:
+        self._directory = directory
+        self._open_account = open_account
+        self._clock = clock
+        self._randomness = randomness
+        self._policy = policy
+
+    async def visitor(self, source_ip: str | None) -> Caller | Refusal:
+        """Return the caller that somebody without a key is. Raises StoreError."""
+        policy = self._policy
+        if policy is None:
+            return _CLOSED
+        account = await self._account(policy)
+        if not account.enabled:
+            return _DISABLED
+        key = ApiKey(_KEY_ID, "", account.id, "playground", "", models=policy.models, lanes=frozenset())
+        day = utc_day(self._clock.now_ms() // 1000)
+        seen = f"{account.visitor_salt}/{day}/{source_network(source_ip)}"
+        visitor_id = hashlib.sha256(seen.encode()).hexdigest()[:_VISITOR_LENGTH]
+        return Caller(key, account, Visitor(visitor_id, policy.visitor))
+
+    async def _account(self, policy: PlaygroundPolicy) -> Account:
+        account = await self._directory.account(ACCOUNT_ID)
+        if account is not None:
+            return account
+        fresh = Account(
+            ACCOUNT_ID,
+            "Playground",
+            policy.limits,
+            created_at_unix_s=self._clock.now_ms() // 1000,
+            visitor_salt=self._randomness.secret(_SALT_BYTES).hex(),
+        )
+        await self._open_account(fresh)
+        account = await self._directory.account(ACCOUNT_ID, fresh=True)
+        if account is None:
+            raise StoreUnavailable("the playground's account is not there")
+        return account
