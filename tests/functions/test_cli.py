@@ -98,7 +98,7 @@ async def test_accounts(admin: Run) -> None:
     assert (changed["budget_usd_per_day"], changed["enabled"], changed["requests_per_day"]) == ("2.50", False, 11)
     assert (await admin("account", "set", account_id, "--margin-bps", "250", "--json")).json["margin_bps"] == 250
     shown = await admin("account", "set", account_id, "--margin-bps", "default", "--enable")
-    assert "margin        default" in shown.out
+    assert "margin           default" in shown.out
     listed = await admin("account", "list")
     assert listed.out.splitlines()[0].split()[:2] == ["account", "name"]
     assert f"{account_id}  Ada             11       $2.50            3  default  yes" in listed.out

@@ -54,6 +54,7 @@ async def test_usage_is_summed_by_day_model_and_key(inside: Door, world: World) 
         "cache_read_input_tokens": 0,
         "total_tokens": 25,
         "charge_usd": "0.000000025",
+        "resale_usd": "0.000000025",
     }
     by_model = (await inside.ask("GET", f"{USAGE}?by=model")).json()["sums"]
     assert [(each["label"], each["requests"]) for each in by_model] == [("m", 2), ("n", 3)]
