@@ -8,6 +8,11 @@ from jatevo_testing.browser import Opener, Shot
 from jatevo_testing.stack import Stack
 from playwright.sync_api import Page
 
+COUNT_UPDATES = """
+window.updates = new Set();
+new MutationObserver(() => updates.add(document.querySelector(".turn.assistant .text")?.textContent.length))
+  .observe(document.getElementById("log"), {childList: true, characterData: true, subtree: true});
+"""
 SAID = ".turn.assistant:not(.busy) .text:not(:empty)"
 
 
@@ -20,12 +25,11 @@ def asked(page: Page, text: str, *, cap: int = 24) -> None:
 
 def test_a_visitor_sees_tokens_stream_and_what_they_cost(opened: Opener, shot: Shot) -> None:
     page = opened("/playground")
-    asked(page, "Count from one to thirty in words.", cap=120)
-    page.wait_for_selector(".turn.assistant.busy .text:not(:empty)")
-    early = page.locator(".turn.assistant .text").inner_text()
+    page.evaluate(COUNT_UPDATES)
+    asked(page, "Write down the numbers from one to thirty.", cap=120)
     page.wait_for_selector(SAID)
 
-    assert len(page.locator(".turn.assistant .text").inner_text()) > len(early)
+    assert page.evaluate("updates.size") > 3, "the answer grew as it came"
     assert re.search(r"\d+ in · \d+ out · \$0\.\d+", page.locator(".turn .cost").inner_text())
     assert re.match(r"1\s*/ \d+ daily", page.locator("#left-a").inner_text())
     assert "left of $" in page.locator("#left-b").inner_text()

@@ -29,6 +29,17 @@ export function dollars(text) {
 }
 
 /**
+ * @param {string} one
+ * @param {string} other
+ * @returns {string} the difference, exact
+ */
+export function less(one, other) {
+  const amount = nano(one) - nano(other);
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(NANO + 1, "0");
+  return `${amount < 0n ? "-" : ""}${digits.slice(0, -NANO)}.${digits.slice(-NANO)}`;
+}
+
+/**
  * Share of a limit that is used, in whole percent, for a meter.
  * @param {string} used
  * @param {string} limit

@@ -3,7 +3,7 @@
 // session on one's own; what an answer cost and what remains come with the answer.
 import { byId, field, fill, h, notice } from "./dom.js";
 import { Refusal, events, json, send } from "./http.js";
-import { dollars, grouped, percent } from "./money.js";
+import { dollars, grouped, less, percent } from "./money.js";
 import { snippet } from "./snippets.js";
 
 /** @typedef {{role: "system" | "user" | "assistant", content: string}} Message */
@@ -57,6 +57,13 @@ function setBusy(busy) {
   log.setAttribute("aria-busy", String(busy));
 }
 
+/**
+ * What is known of the budget: the headers of a stream come while its worst case is held, so what is left after it is told
+ * from what was left before.
+ * @type {{limit: string, left: string} | null}
+ */
+let money = null;
+
 /** @param {Headers} headers */
 function showLeft(headers) {
   const limit = headers.get("x-ratelimit-limit-requests");
@@ -68,7 +75,16 @@ function showLeft(headers) {
   }
   const budget = headers.get("x-jatevo-budget-limit-usd");
   const remaining = headers.get("x-jatevo-budget-remaining-usd");
-  if (budget !== null && remaining !== null) showMoneyLeft(budget, remaining);
+  if (budget === null || remaining === null) return;
+  if (money?.limit !== budget) money = left !== null && Number(limit) - Number(left) === 1 ? { limit: budget, left: budget } : null;
+  showMoneyLeft(budget, remaining);
+}
+
+/** @param {string | undefined} charge of the answer that has come */
+function showCharged(charge) {
+  if (!charge || !money) return;
+  money = { limit: money.limit, left: less(money.left, charge) };
+  showMoneyLeft(money.limit, money.left);
 }
 
 /**
@@ -98,7 +114,10 @@ async function read(answer, { turn, text }) {
       text.textContent = said;
       if (follow) log.scrollTop = log.scrollHeight;
     }
-    if (chunk.usage) turn.append(h("p", { class: "cost" }, cost(chunk.usage)));
+    if (chunk.usage) {
+      turn.append(h("p", { class: "cost" }, cost(chunk.usage)));
+      showCharged(chunk.usage.cost_usd);
+    }
   }
   return said;
 }
@@ -192,7 +211,10 @@ function addListeners() {
     byId("temperature-out").textContent = Number(value("temperature")).toFixed(1);
     showCode();
   });
-  byId("key").addEventListener("change", loadModels);
+  byId("key").addEventListener("change", () => {
+    money = null;
+    loadModels();
+  });
   prompt.addEventListener("input", showCode);
   for (const idea of document.querySelectorAll("[data-idea]")) {
     idea.addEventListener("click", () => converse(idea.getAttribute("data-idea") ?? ""));
