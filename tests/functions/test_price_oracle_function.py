@@ -21,10 +21,10 @@ def apis(dynoxide: str, tables: TableNames, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("JATEVO_TABLE_PREFIX", tables.windows.removesuffix("-windows"))
         monkeypatch.setenv("JATEVO_PRICE_SOURCES", sources(apis.url))
         monkeypatch.setenv("JATEVO_PRICE_RULES", "sustain_s=0")
-        handler._gateway.cache_clear()
+        handler.gateway.cache_clear()
         yield apis
-        handler._gateway().close()
-        handler._gateway.cache_clear()
+        handler.gateway().close()
+        handler.gateway.cache_clear()
 
 
 def sources(url: str) -> str:

@@ -1,5 +1,6 @@
 """A gateway that cannot account for requests says so in one line and does not start."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,19 @@ def test_missing_credentials_are_told_apart_from_an_unreachable_store(
         gateway.check_tables()
     gateway.close()
     client._session.cache_clear()
+
+
+async def test_a_snapshot_holds_no_connection_and_what_is_restored_makes_a_new_one(dynoxide: str) -> None:
+    dynamodb = client.DynamoClient(client.ClientOptions(region="us-east-1", endpoint_url=dynoxide))
+    before = sockets()
+    await dynamodb.retried("list_tables")
+    assert sockets() == before + 1
+    dynamodb.disconnect()
+    assert sockets() == before
+    await dynamodb.retried("list_tables")
+    dynamodb.close()
+
+
+def sockets() -> int:
+    links = Path("/proc/self/fd").iterdir()
+    return sum(str(link.readlink()).startswith("socket:") for link in links if link.is_symlink())

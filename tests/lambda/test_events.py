@@ -17,6 +17,13 @@ ANSWERS = {
     "chat": (401, "invalid_api_key"),
     "chat-stream": (401, "invalid_api_key"),
     "responses-stream": (401, "invalid_api_key"),
+    "responses-input-tokens": (401, "invalid_api_key"),
+    "codex-responses": (401, "invalid_api_key"),
+    "codex-models": (401, "invalid_api_key"),
+    "stored-response": (401, "invalid_api_key"),
+    "playground-chat": (404, "not_found"),
+    "budget": (401, "invalid_session"),
+    "pricing": (200, None),
     "models": (401, "invalid_api_key"),
     "model": (401, "invalid_api_key"),
     "usage": (401, "invalid_api_key"),
@@ -26,6 +33,10 @@ ANSWERS = {
     "front": (200, None),
     "not-found": (404, "not_found"),
 }
+UNREAD = {"PriceOracleFunction", "HoldingsRefreshFunction"}
+"""Those whose work does not depend on the event."""
+SCHEDULED = UNREAD | {"HoldingsSnapshotFunction", "ReservationSweeperFunction"}
+HTTP_REFUSALS = {"MalformedEvent", "Runtime.MalformedEvent", "Runtime.UnsupportedEvent"}
 OPERATOR_TOKEN = "a-token-of-thirty-characters-xx"
 
 
@@ -77,12 +88,56 @@ def test_the_oracles_event_is_a_run(environment: dict[str, str], tmp_path: Path)
     assert report == {"reason": "kept_silence", "state": "stale", "price_pico_usd": None, "agreed": 0, "asked": 0}
 
 
+REPORTS = {
+    "holdings-snapshot": {"snapshot_id": None, "waiting": False, "holders": None},
+    "holdings-refresh": {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0},
+}
+"""Without a node no token is read."""
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("holdings-snapshot", "HoldingsSnapshotFunction"), ("holdings-refresh", "HoldingsRefreshFunction")],
+)
+def test_the_events_of_the_schedules_of_holdings_are_runs(
+    name: str, function: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with under_rie(built.functions()[function], environment, tmp_path) as lambda_:
+        assert lambda_.invoke(EVENTS[name]) == REPORTS[name]
+
+
+def test_a_snapshot_that_is_asked_for_says_why_there_is_none(environment: dict[str, str], tmp_path: Path) -> None:
+    with under_rie(built.functions()["HoldingsSnapshotFunction"], environment, tmp_path) as lambda_:
+        answer = lambda_.invoke(EVENTS["holdings-snapshot-now"])
+    assert answer["errorMessage"] == "no token is configured, or no node of its chain"
+
+
+@pytest.mark.parametrize("function", sorted(built.functions()))
+def test_an_event_that_is_none_of_its_own_is_one_clear_line_and_the_next_is_served(
+    function: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with under_rie(built.functions()[function], environment, tmp_path) as lambda_:
+        for event in ([1], "text", 7, None):
+            answer = lambda_.invoke(event)
+            if function in UNREAD:
+                assert "errorMessage" not in answer, (event, answer)
+            else:
+                assert answer["errorType"] in {"MalformedEvent", "Runtime.UnsupportedEvent"}, (event, answer)
+        if function in SCHEDULED:
+            assert "errorMessage" not in lambda_.invoke({})
+            return
+        half: dict[str, Any] = {"resource": "/", "requestContext": {}}
+        for other in ({}, EVENTS["sweep"], half, EVENTS["health"] | {"body": "x", "isBase64Encoded": True}):
+            assert lambda_.invoke(other)["errorType"] in HTTP_REFUSALS, other
+        assert lambda_.invoke(EVENTS["health"])["statusCode"] in {200, 401, 404}
+
+
 def test_every_trigger_of_the_template_has_an_event() -> None:
     with_event = {event["resource"] for event in EVENTS.values() if "resource" in event}
     roots: set[BuiltRoute] = {route for route in built.routes() if route.resource in {"/v1", "/admin/v1"}}
     wanted = {route.resource for route in built.routes()} - {route.resource for route in roots}
     assert wanted - {"/account/v1"} == with_event
-    assert set(EVENTS) == set(ANSWERS) | {"price-oracle", "sweep", "sweep-full"}
+    assert set(EVENTS) == set(ANSWERS) | set(REPORTS) | {"holdings-snapshot-now", "price-oracle", "sweep", "sweep-full"}
 
 
 @pytest.mark.parametrize(
@@ -98,8 +153,26 @@ def test_every_trigger_of_the_template_has_an_event() -> None:
         ),
         *(
             (name, "JATEVO_TABLE_PREFIX", "absent", "the tables cannot be read: DynamoDB refused: ResourceNotFound")
-            for name in ("AccountFunction", "AdminFunction", "InferenceFunction", "ReservationSweeperFunction")
+            for name in sorted(built.functions())
+            if name != "SiteFunction"
         ),
+        (
+            "AdminFunction",
+            "JATEVO_OPERATOR_TOKEN",
+            "ssm:/jatevo/operator-token",
+            "ssm:/jatevo/operator-token cannot be",
+        ),
+        ("InferenceFunction", "JATEVO_ENTITLEMENT_MINIMUM_USD", "1,00", "JATEVO_ENTITLEMENT_MINIMUM_USD: "),
+        ("HoldingsRefreshFunction", "JATEVO_EVM_TOKEN", "0x1", "JATEVO_EVM_TOKEN must be a token such as eip155:"),
+        (
+            "HoldingsSnapshotFunction",
+            "JATEVO_SOLANA_TOKEN",
+            "9VY2",
+            "JATEVO_SOLANA_TOKEN must be a token such as solana",
+        ),
+        ("PriceOracleFunction", "JATEVO_PRICE_SOURCES", "{", "JATEVO_PRICE_SOURCES: "),
+        ("PriceOracleFunction", "JATEVO_PRICE_RULES", "quorum=many", "JATEVO_PRICE_RULES: "),
+        ("SiteFunction", "JATEVO_PUBLIC_URL", "gateway", "JATEVO_PUBLIC_URL must be like https://"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_clear_line(

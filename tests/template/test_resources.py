@@ -197,3 +197,34 @@ def test_people_sign_in_at_the_address_that_the_stack_has(resources: dict[str, A
         "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${Stage}",
     ]
     assert built.functions()["AccountFunction"].environment["JATEVO_PUBLIC_URL"] == "ssm:/jatevo/public-url"
+
+
+def test_every_schedule_retries_and_what_fails_is_kept_for_two_weeks(resources: dict[str, Any]) -> None:
+    schedules = of_type(resources, "AWS::Scheduler::Schedule")
+    assert len(schedules) >= 5
+    for name, schedule in schedules.items():
+        target = schedule["Properties"]["Target"]
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+        function, queue = target["Arn"]["Fn::GetAtt"][0], target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+        assert schedule["Properties"]["Name"]["Fn::Sub"].startswith("${AWS::StackName}-"), "names are the account's"
+        invoked = resources[f"{function}EventInvokeConfig"]["Properties"]
+        assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [queue, "Arn"]}
+        kept = resources[queue]["Properties"]
+        assert (kept["MessageRetentionPeriod"], kept["SqsManagedSseEnabled"]) == (14 * 86_400, True)
+
+
+def test_snapshots_and_concurrency_are_off_unless_chosen_and_never_both(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    function, alias = (
+        resources["InferenceFunction"]["Properties"],
+        resources["InferenceFunctionAliaslive"]["Properties"],
+    )
+    assert function["SnapStart"] == {"ApplyOn": {"Fn::If": ["HasSnapStart", "PublishedVersions", "None"]}}
+    nothing = {"Ref": "AWS::NoValue"}
+    reserved = ["HasReservedConcurrency", {"Ref": "ReservedConcurrency"}, nothing]
+    assert function["ReservedConcurrentExecutions"] == {"Fn::If": reserved}
+    warm = {"ProvisionedConcurrentExecutions": {"Ref": "ProvisionedConcurrency"}}
+    assert alias["ProvisionedConcurrencyConfig"] == {"Fn::If": ["HasProvisionedConcurrency", warm, nothing]}
+    rule = template["Rules"]["WarmOneWay"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "on"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "ProvisionedConcurrency"}, 0]}

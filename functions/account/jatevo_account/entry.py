@@ -3,8 +3,7 @@ What Lambda calls: the app behind Mangum, wired when this module is imported, so
 environment starts. Only Lambda imports it; everything else takes `handler.create_app`.
 """
 
-from mangum import Mangum
-
+from jatevo.adapters.http.buffered import buffered
 from jatevo.adapters.http.cors import Cors
 from jatevo.bootstrap import Gateway, settings_from
 from jatevo_account.handler import create_app
@@ -12,4 +11,4 @@ from jatevo_account.handler import create_app
 _settings = settings_from()
 _gateway = Gateway(_settings)
 _gateway.check_tables()
-lambda_handler = Mangum(Cors(create_app(_gateway), _settings.cors_origin), lifespan="off")
+lambda_handler = buffered(Cors(create_app(_gateway), _settings.cors_origin))

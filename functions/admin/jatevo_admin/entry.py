@@ -3,11 +3,10 @@ What Lambda calls: the app behind Mangum, wired when this module is imported, so
 environment starts. Only Lambda imports it; everything else takes `handler.create_app`.
 """
 
-from mangum import Mangum
-
+from jatevo.adapters.http.buffered import buffered
 from jatevo.bootstrap import Gateway, settings_from
 from jatevo_admin.handler import create_app
 
 _gateway = Gateway(settings_from())
 _gateway.check_tables()
-lambda_handler = Mangum(create_app(_gateway), lifespan="off")
+lambda_handler = buffered(create_app(_gateway))

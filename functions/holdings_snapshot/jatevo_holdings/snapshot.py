@@ -7,24 +7,25 @@ As with the sweeper, the gateway is made once per process and each invocation ru
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from jatevo.adapters.events import flag
 from jatevo.bootstrap import Gateway, settings_from
 
 _log = logging.getLogger(__name__)
 
 
-def lambda_handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(event: object, _context: object) -> dict[str, Any]:
     """Take the snapshot when it is time. An event `{"now": true}` takes one more at once."""
-    snapshots = _gateway().snapshots()
-    report = asdict(asyncio.run(snapshots.take_now() if event.get("now") is True else snapshots.run()))
+    now, snapshots = flag(event, "now"), gateway().snapshots()
+    report = asdict(asyncio.run(snapshots.take_now() if now else snapshots.run()))
     _log.info("snapshot %s", json.dumps(report))
     return report
 
 
 @cache
-def _gateway() -> Gateway:
+def gateway() -> Gateway:
+    """Return the gateway of this process."""
     return Gateway(settings_from())

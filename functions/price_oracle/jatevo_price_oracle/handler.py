@@ -8,7 +8,6 @@ a price is no failure of the function: it is a decision, logged as a warning fro
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -18,14 +17,15 @@ from jatevo.bootstrap import Gateway, settings_from
 _log = logging.getLogger(__name__)
 
 
-def lambda_handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(_event: object, _context: object) -> dict[str, Any]:
     """Run the oracle once and return its report."""
-    report = asyncio.run(_gateway().price_updates().run())
+    report = asyncio.run(gateway().price_updates().run())
     shown = asdict(report)
     _log.log(logging.WARNING if report.alarming else logging.INFO, "price %s", json.dumps(shown))
     return shown
 
 
 @cache
-def _gateway() -> Gateway:
+def gateway() -> Gateway:
+    """Return the gateway of this process."""
     return Gateway(settings_from())

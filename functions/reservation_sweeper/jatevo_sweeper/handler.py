@@ -8,19 +8,19 @@ a loop, so a process may serve any number of invocations, and an invocation that
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
-from typing import Any
 
+from jatevo.adapters.events import flag
 from jatevo.bootstrap import Gateway, settings_from
 
 _log = logging.getLogger(__name__)
 
 
-def lambda_handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
+def lambda_handler(event: object, _context: object) -> dict[str, int]:
     """Run the sweeper and return its report. An event `{"full": true}` looks at every window: a repair."""
-    report = asdict(asyncio.run(gateway().sweeper().run(full=event.get("full") is True)))
+    full = flag(event, "full")
+    report = asdict(asyncio.run(gateway().sweeper().run(full=full)))
     level = logging.WARNING if report["failed"] else logging.INFO
     _log.log(level, "sweep %s", json.dumps(report))
     return report

@@ -3,11 +3,10 @@ What Lambda calls: the app behind Mangum, wired when this module is imported, so
 environment starts. Only Lambda imports it; everything else takes `handler.create_app`.
 """
 
-from mangum import Mangum
-
+from jatevo.adapters.http.buffered import buffered
 from jatevo.adapters.http.cors import Cors
 from jatevo.bootstrap import Process, settings_from
 from jatevo_site.handler import create_app
 
 _settings = settings_from()
-lambda_handler = Mangum(Cors(create_app(Process(_settings)), _settings.cors_origin), lifespan="off")
+lambda_handler = buffered(Cors(create_app(Process(_settings)), _settings.cors_origin))

@@ -222,9 +222,16 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         elif name in environment:
             values[setting.name] = environment[name] if setting.type is str else _count(name, environment[name])
     settings = Settings(**values)  # type: ignore[arg-type]
+    _check_texts(settings)
+    return settings
+
+
+def _check_texts(settings: Settings) -> None:
+    """Read every setting that is more than a number once. Raises SettingsError."""
     if settings.public_url and not _is_reference(settings.public_url):
         _site(settings.public_url)
-    return settings
+    _ = settings.entitlement_policy, settings.bounds_of_prices, settings.chain_ids
+    _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
 
 
 def _site(url: str) -> Site:
@@ -609,6 +616,14 @@ class Gateway(Process):
     def check_windows(self) -> None:
         """The same with what the sweeper reads, which may not read the catalogue."""
         self._check(self.windows.due(0, 1))
+
+    def check_prices(self) -> None:
+        """The same with what the price oracle reads."""
+        self._check(self._price_store().read())
+
+    def check_holdings(self) -> None:
+        """The same with what snapshots and refreshes read."""
+        self._check(self.holdings_store().latest())
 
     @staticmethod
     def _check(reading: Coroutine[Any, Any, object]) -> None:

@@ -33,7 +33,7 @@ class Rie:
 
     url: str
 
-    def invoke(self, event: Mapping[str, Any]) -> Any:
+    def invoke(self, event: object) -> Any:
         """Return what the function returned, or the error that Lambda would report."""
         answer = httpx.post(self.url + _INVOKE, content=json.dumps(event), timeout=60)
         return json.loads(answer.content)

@@ -93,11 +93,15 @@ class DynamoClient:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _send, getattr(client, operation), arguments)
 
+    def disconnect(self) -> None:
+        """Close idle connections, which are dead in a restored snapshot; the next request makes a new one."""
+        self._once.close()
+        self._retried.close()
+
     def close(self) -> None:
         """Close connections and threads. Requests under way are finished first."""
         self._threads.shutdown(wait=True)
-        self._once.close()
-        self._retried.close()
+        self.disconnect()
 
 
 @cache

@@ -1,0 +1,11 @@
+"""
+What Lambda calls: the handler, its gateway wired and its table read when this module is imported, so that a wrong
+environment shows while the function starts. Only Lambda imports it; everything else takes `handler.lambda_handler`.
+"""
+
+from jatevo_price_oracle.handler import gateway, lambda_handler
+
+__all__ = ["lambda_handler"]
+
+gateway().price_updates()
+gateway().check_prices()
