@@ -1,12 +1,15 @@
 """The dashboard: a wallet signs in, a key is made, a real client uses it, and both counters move on the open page."""
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import openai
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
@@ -15,8 +18,10 @@ from jatevo_testing.browser import Opener, Shot
 from jatevo_testing.stack import Stack
 from playwright.sync_api import Page
 
+from jatevo.domain.wallets import base58_encoded
 from jatevo_local.engine import PROJECT
 
+SOLANA = (PROJECT / "tests/browser/injected_solana_wallet.js").read_text()
 INJECTED = (PROJECT / "tests/browser/injected_wallet.js").read_text()
 CONNECT = "#wallets [data-wallet^='eip6963']"
 DEMO = "#wallets [data-wallet='demo']"
@@ -136,6 +141,43 @@ def test_a_wallet_that_changes_its_account_is_noticed(with_wallet: WithWallet) -
     page.evaluate("emitFromWallet('accountsChanged', [])")
 
     page.wait_for_selector("#notice:text('changed')")
+
+
+def test_the_page_says_which_limit_ran_out(with_wallet: WithWallet, stack: Stack) -> None:
+    page = with_wallet(InjectedWallet())
+    signed_in(page)
+    secret = new_key(page, "busy")
+    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    with httpx.Client(
+        base_url=f"{stack.url}/admin/v1", headers={"authorization": f"Bearer {stack.admin_token}"}
+    ) as admin:
+        keys = page.evaluate("fetch('account/v1/keys').then(answer => answer.json())")
+        account = f"/accounts/{keys['keys'][0]['account_id']}"
+        limited = admin.patch(account, json={"requests_per_day": 1, "budget_usd_per_day": "1.00"})
+        assert limited.status_code == 200, limited.text
+        client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
+        page.wait_for_selector("#standing:has-text('Limit A ran out')")
+        with pytest.raises(openai.RateLimitError, match="request"):
+            client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
+
+        spent = admin.get(f"{account}/window").json()["settled_usd"]
+        admin.patch(account, json={"requests_per_day": 100, "budget_usd_per_day": spent})
+        page.wait_for_selector("#standing:has-text('Limit B ran out')")
+        with pytest.raises(openai.RateLimitError, match="budget"):
+            client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
+    assert "An operator has set" in page.locator("#why").inner_text()
+
+
+def test_a_solana_wallet_signs_in(opened: Opener) -> None:
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    page = opened("/health", expects=("401",))
+    page.expose_function("solanaSign", lambda message: base64.b64encode(key.sign(base64.b64decode(message))).decode())
+    page.add_init_script(f"window.solanaAddress = '{base58_encoded(public)}';" + SOLANA)
+    page.goto(page.url.replace("/health", "/dashboard"))
+    signed_in(page, "#wallets [data-wallet^='standard']")
+
+    assert base58_encoded(public) in page.locator("#who").inner_text()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -48,6 +48,17 @@ export async function showKeys() {
   return keys;
 }
 
+/** @type {string} */
+let trialModel = "auto";
+
+/**
+ * @param {string} base
+ * @param {string} secret
+ */
+const trial = (base, secret) =>
+  `curl -N ${base}/v1/chat/completions -H "Authorization: Bearer ${secret}" -H "Content-Type: application/json" \\\n` +
+  `  -d '${JSON.stringify({ model: trialModel, messages: [{ role: "user", content: "Say hello." }], stream: true })}'`;
+
 /** @param {string} secret */
 function showOnce(secret) {
   const place = byId("shown-once");
@@ -60,7 +71,8 @@ function showOnce(secret) {
   place.replaceChildren(
     h("strong", {}, "Your key. It is shown this once: copy it now."),
     h("div", { class: "secret" }, h("code", { id: "new-secret" }, secret), copy),
-    h("p", { class: "small" }, "Base URL ", h("code", {}, `${base}/v1`)),
+    h("p", { class: "small" }, "Base URL ", h("code", {}, `${base}/v1`), ", for any OpenAI client. Try it now:"),
+    h("pre", { tabindex: "0" }, trial(base, secret)),
   );
   place.hidden = false;
 }
@@ -125,6 +137,7 @@ async function create(event) {
 
 /** @param {{id: string}[]} models */
 export function prepareKeys(models) {
+  trialModel = models[0]?.id ?? trialModel;
   byId("key-models").replaceChildren(
     ...models.map((model) => h("label", { class: "check" }, h("input", { type: "checkbox", value: model.id, disabled: true }), h("code", {}, model.id))),
   );
