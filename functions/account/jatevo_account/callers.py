@@ -38,8 +38,12 @@ class Callers:
             return self._errors.answer(caller)
         window = await self._services.counters.of_account(caller.account)
         of_key = await self._services.counters.of_key(caller.key)
-        seen = window if caller.reseller_margin_bps is None else without_budget(window)
-        binding = [seen] if of_key is None else [of_key, seen]
+        month = await self._services.counters.of_month(caller.account)
+        binding = [one for one in (window, month) if one is not None]
+        if caller.reseller_margin_bps is not None:
+            binding = [without_budget(one) for one in binding]
+        if of_key is not None:
+            binding.insert(0, of_key)
         headers = limit_headers(standing_of(*binding), self._services.clock.now_ms() // 1000)
         answer: dict[str, Any] | Refusal = _DISABLED
         if not window.blocked & {EVERY_KEY, caller.key.ref}:

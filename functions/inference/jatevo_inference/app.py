@@ -284,12 +284,14 @@ class _Request:
             return told[0]
         try:
             account = await self._services.counters.of_account(caller.account)
+            month = await self._services.counters.of_month(caller.account)
             key = await self._services.counters.of_key(caller.key)
         except StoreError:
             return None
+        binding = [one for one in (account, month) if one is not None]
         if caller.reseller_margin_bps is not None:
-            account = without_budget(account)
-        return tightest(*told, *(standing_of(window) for window in (account, key) if window is not None))
+            binding = [without_budget(one) for one in binding]
+        return tightest(*told, *map(standing_of, binding if key is None else [*binding, key]))
 
     async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:
         now_unix_s = self._services.clock.now_ms() // 1000

@@ -352,7 +352,7 @@ class Gateway(Process):
             refresh=self.holdings_refresh(),
             routes=self._routes(registry),
             audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
-            grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock),
+            grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock, self.randomness),
         )
 
     def _routes(self, registry: "Registry") -> "Routes":

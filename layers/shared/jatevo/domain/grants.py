@@ -17,6 +17,8 @@ class Grant:
     reason: str
     operator: str
     at_unix_s: int
+    order: str = ""
+    """Random, of the call that made it: so that one whose answer was lost is told from one that is repeated."""
 
     def same_as(self, other: "Grant") -> bool:
         """Return whether this is the other one, asked for again."""

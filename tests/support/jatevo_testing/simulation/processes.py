@@ -92,7 +92,7 @@ def process(name: str, engine: Engine, client: DynamoClient, clock: SkewedClock,
         Sweeper(windows, ledger, clock, exposure_cap_bps=policy.exposure_cap_bps),
         Accounts(registry, limits, clock, chance, forget=directory.forget),
         Keys(registry, limits, clock, chance, forget=directory.forget),
-        Grants(DynamoGrants(client, engine.names), registry, windows, clock),
+        Grants(DynamoGrants(client, engine.names), registry, windows, clock, chance),
     )
 
 

@@ -74,6 +74,7 @@ class DynamoGrants:
             "reason": text(grant.reason),
             "operator": text(grant.operator),
             "at": number(grant.at_unix_s),
+            "order": text(grant.order),
         }
         return {
             "Put": {
@@ -153,4 +154,5 @@ def _grant(account_id: str, item: Item) -> Grant:
         reason=get_text(item, "reason"),
         operator=get_text(item, "operator"),
         at_unix_s=get_int(item, "at"),
+        order=get_text(item, "order"),
     )

@@ -14,13 +14,14 @@ from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS,
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Both counters at one moment. `resets_at_unix_s` None: at the end of the day."""
+    """Both counters at one moment, and when each starts anew; None: at the end of the day."""
 
     requests_limit: int
     requests_left: int
     budget_limit_nano_usd: int
     budget_left_nano_usd: int
-    resets_at_unix_s: int | None = None
+    requests_reset_unix_s: int | None = None
+    budget_reset_unix_s: int | None = None
     prepaid_left_nano_usd: int | None = None
     """Of the balance that is spent after the budget; None: there is none, or it was not looked at."""
 
@@ -47,14 +48,14 @@ def tightest(*standings: Standing) -> Standing:
     """Return, of each counter, the one with least left: an account's or a key's own, whichever stops first."""
     requests = min(standings, key=lambda standing: standing.requests_left)
     budget = min(standings, key=lambda standing: standing.budget_left_nano_usd)
-    resets = [one.resets_at_unix_s for one in (requests, budget) if one.resets_at_unix_s is not None]
     balances = [one.prepaid_left_nano_usd for one in standings if one.prepaid_left_nano_usd is not None]
     return Standing(
         requests.requests_limit,
         requests.requests_left,
         budget.budget_limit_nano_usd,
         budget.budget_left_nano_usd,
-        max(resets, default=None),
+        requests.requests_reset_unix_s,
+        budget.budget_reset_unix_s,
         min(balances, default=None),
     )
 
@@ -68,6 +69,7 @@ def standing_in(facts: QuotaFacts) -> Standing:
         facts.budget_limit_nano_usd if shown else UNLIMITED_BUDGET_NANO_USD,
         facts.budget_left_nano_usd if shown else UNLIMITED_BUDGET_NANO_USD,
         facts.resets_at_unix_s or None,
+        facts.resets_at_unix_s or None,
         facts.prepaid_left_nano_usd if shown else None,
     )
 
@@ -79,12 +81,14 @@ def without_budget(window: Window) -> Window:
 
 
 def _standing_in(window: Window) -> Standing:
+    ends = period_end_unix_s(window.key.period)
     return Standing(
         requests_limit=window.limits.requests,
         requests_left=window.requests_left,
         budget_limit_nano_usd=window.limits.budget_nano_usd,
         budget_left_nano_usd=window.budget_left_nano_usd,
-        resets_at_unix_s=period_end_unix_s(window.key.period),
+        requests_reset_unix_s=ends,
+        budget_reset_unix_s=ends,
     )
 
 
@@ -110,16 +114,23 @@ def _seen_by(reservation: Reservation, windows: Sequence[Window]) -> Sequence[Wi
 
 
 def limit_headers(standing: Standing, now_unix_s: int) -> dict[str, str]:
-    """Return the headers that tell both counters. What has no limit has no header."""
-    reset = standing.resets_at_unix_s or next_reset_unix_s(now_unix_s)
+    """
+    Return the headers that tell both counters. What has no limit has no header.
+
+    `x-jatevo-reset-at` is when the budget that is shown starts anew; where none is, the requests that are.
+    """
+    day_over = next_reset_unix_s(now_unix_s)
+    requests_reset = standing.requests_reset_unix_s or day_over
+    budget_shown = standing.budget_limit_nano_usd < UNLIMITED_BUDGET_NANO_USD
+    reset = standing.budget_reset_unix_s or day_over if budget_shown else requests_reset
     headers = {"x-jatevo-reset-at": iso_instant(reset)}
     if standing.requests_limit < UNLIMITED_REQUESTS:
         headers |= {
             "x-ratelimit-limit-requests": str(standing.requests_limit),
             "x-ratelimit-remaining-requests": str(max(0, standing.requests_left)),
-            "x-ratelimit-reset-requests": f"{max(0, reset - now_unix_s)}s",
+            "x-ratelimit-reset-requests": f"{max(0, requests_reset - now_unix_s)}s",
         }
-    if standing.budget_limit_nano_usd < UNLIMITED_BUDGET_NANO_USD:
+    if budget_shown:
         headers |= {
             "x-jatevo-budget-limit-usd": format_usd(standing.budget_limit_nano_usd),
             "x-jatevo-budget-remaining-usd": format_usd(max(0, standing.budget_left_nano_usd)),

@@ -7,12 +7,12 @@ and grants nothing more. A correction takes back; never more than is left and no
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jatevo.application.administration.accounts import ATTEMPTS
 from jatevo.application.administration.problems import InvalidValue, NotThere, Refused
-from jatevo.application.ports import Clock, StoreUnavailable, WindowStore
+from jatevo.application.ports import Clock, Randomness, StoreUnavailable, WindowStore
 from jatevo.application.registry import Registry
 from jatevo.domain.binding import prepaid_window
 from jatevo.domain.grants import Grant
@@ -21,6 +21,7 @@ from jatevo.domain.windows import Limits, Window, opened
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _LONGEST_REASON = 200
+_ORDER_BITS = 64
 
 
 class NotEnough(Exception):
@@ -60,11 +61,14 @@ class NewGrant:
 class Grants:
     """Grants to accounts, for operators."""
 
-    def __init__(self, store: GrantStore, registry: Registry, windows: WindowStore, clock: Clock) -> None:
+    def __init__(
+        self, store: GrantStore, registry: Registry, windows: WindowStore, clock: Clock, randomness: Randomness
+    ) -> None:
         self._store = store
         self._registry = registry
         self._windows = windows
         self._clock = clock
+        self._randomness = randomness
 
     async def grant(self, account_id: str, wanted: NewGrant, operator: str) -> tuple[Grant, bool]:
         """
@@ -73,7 +77,8 @@ class Grants:
         Raises NotThere, InvalidValue, and Refused for an id that stands for another grant, or for what is not there.
         """
         now = self._clock.now_ms() // 1000
-        grant = _checked(account_id, wanted, operator, now)
+        order = f"{self._randomness.bits(_ORDER_BITS):x}"
+        grant = replace(_checked(account_id, wanted, operator, now), order=order)
         await self._known(account_id)
         for _ in range(ATTEMPTS):
             try:
@@ -85,7 +90,7 @@ class Grants:
             if not stored.same_as(grant):
                 detail = f"The grant {grant.id!r} is there already, of {format_usd(stored.amount_nano_usd)} USD."
                 raise Refused(detail, param="grant_id")
-            return stored, stored == grant
+            return stored, stored.order == order
         raise Refused("The balance is being changed by others at this moment. Try again.")
 
     async def of_account(self, account_id: str) -> tuple[Window, Sequence[Grant]]:
