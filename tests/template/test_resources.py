@@ -1,5 +1,6 @@
 """Tables, functions, schedules and logs as CloudFormation will make them."""
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -88,7 +89,10 @@ def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_def
     shared = {name: value for name, value in twin.items() if not name.startswith("JATEVO_PLAYGROUND")}
     assert variables == {**shared, "JATEVO_ONLY_LANE": {"Ref": "DedicatedLane"}}, "visitors have no place in it"
     paths = resources["DedicatedLaneApi"]["Properties"]["Body"]["paths"]
-    for path in ("/v1/chat/completions", "/v1/responses"):
+    for_everybody = resources["Api"]["Properties"]["Body"]["paths"]
+    streamed = {path for path, methods in for_everybody.items() if "response-streaming" in json.dumps(methods)}
+    assert set(paths) == streamed - {"/playground/v1/chat/completions"}
+    for path in paths:
         method = paths[path]["Fn::If"][1]["x-amazon-apigateway-any-method"]["Fn::If"][1]
         assert method["x-amazon-apigateway-integration"]["responseTransferMode"] == "STREAM"
 
