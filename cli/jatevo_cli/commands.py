@@ -78,7 +78,7 @@ def account_show(api: Api, options: argparse.Namespace) -> Shown:
 
 
 def account_set(api: Api, options: argparse.Namespace) -> Shown:
-    change = _sent(options, (*_ACCOUNT_FIELDS, "enabled"))
+    change = _sent(options, (*_ACCOUNT_FIELDS, "enabled", "limits_from"))
     if not change:
         raise CommandError(USAGE, "nothing to set: name at least one of the account's limits")
     answer = api.patch(path("accounts", options.account), _json(change))
@@ -352,6 +352,7 @@ def _account(account: Mapping[str, Any]) -> str:
             ("name", account["name"]),
             ("requests/day", account["requests_per_day"]),
             ("budget/day", f"${account['budget_usd_per_day']}"),
+            ("limits from", account["limits_from"]),
             ("concurrency", account["concurrency"]),
             ("margin", text.margin(account["margin_bps"])),
             ("lanes", ", ".join(["shared", *account["lanes"]])),

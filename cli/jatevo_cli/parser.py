@@ -137,6 +137,12 @@ def _account(topic: Subparsers) -> None:
     change.add_argument("--budget-usd-per-day", type=values.usd, default=argparse.SUPPRESS, metavar="USD")
     change.add_argument("--concurrency", type=values.whole, default=argparse.SUPPRESS, metavar="N")
     change.add_argument("--margin-bps", type=values.whole_or_none, default=argparse.SUPPRESS, metavar="BPS|default")
+    change.add_argument(
+        "--limits-from",
+        choices=("holdings", "operator"),
+        default=argparse.SUPPRESS,
+        help="holdings: its wallets' tokens set the day's limits from now on; operator: it keeps those it has",
+    )
     _quotas(change)
     _lanes(change)
     switch = change.add_mutually_exclusive_group()

@@ -9,6 +9,7 @@ from jatevo_testing.owners import Door, EvmPerson
 from jatevo_testing.refusals import refused
 from jatevo_testing.world import World
 
+from jatevo.application.administration.grants import NewGrant
 from jatevo.domain.ids import reservation_id
 from jatevo.domain.ledger import Figures, LedgerEntry, Outcome, Reason
 from jatevo.domain.tokens import TokenUsage
@@ -165,3 +166,12 @@ async def test_nobody_elses_entries_are_shown(outside: Door, inside: Door, world
 async def test_an_account_without_a_past_has_one_empty_day(inside: Door) -> None:
     sums = (await inside.ask("GET", f"{USAGE}?days=90")).json()["sums"]
     assert [each["label"] for each in sums] == [DAY]
+
+
+async def test_a_balance_that_was_granted_shows_beside_the_budget(inside: Door, world: World) -> None:
+    assert (await inside.ask("GET", "/account/v1/budget")).json()["prepaid"] is None
+    grants, account = world.gateway.administration().grants, await inside.account_id()
+    await grants.grant(account, NewGrant("invoice-1", 25 * 10**9, "paid"), "first")
+    shown = (await inside.ask("GET", "/account/v1/budget")).json()
+    assert shown["prepaid"] == {"spent_usd": "0.00", "in_flight_usd": "0.00", "remaining_usd": "25.00"}
+    assert shown["limits"]["budget_usd_per_day"] == "0.00"

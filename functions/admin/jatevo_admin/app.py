@@ -115,7 +115,10 @@ def _accounts(administration: Administration) -> APIRouter:
     @router.patch("/{account_id}")
     async def change(account_id: str, body: AccountChangeBody, request: Request) -> Json:
         before = account_shape(await accounts.get(account_id))
-        after = account_shape(await accounts.change(account_id, body.wanted()))
+        changed = await accounts.change(account_id, body.wanted())
+        if body.by_holdings:
+            changed = await administration.refresh.account(account_id) or changed
+        after = account_shape(changed)
         await audit.note(request.state.operator, "account.change", account_id, before, after)
         return after
 
@@ -255,16 +258,23 @@ def _prices(administration: Administration) -> APIRouter:
 def _holdings(administration: Administration) -> APIRouter:
     router = APIRouter(prefix="/holdings")
     accounts, snapshots, refresh = administration.accounts, administration.snapshots, administration.refresh
+    audit = administration.audit
 
     @router.post("/snapshot")
-    async def snapshot() -> Json:
-        return asdict(await snapshots.take_now())
+    async def snapshot(request: Request) -> Json:
+        report = asdict(await snapshots.take_now())
+        await audit.note(request.state.operator, "holdings.snapshot", "holdings", None, report)
+        return report
 
     @router.post("/refresh")
-    async def look_again(body: RefreshBody | None = None) -> Json:
+    async def look_again(request: Request, body: RefreshBody | None = None) -> Json:
         if body is None or body.account_id is None:
-            return asdict(await refresh.run())
+            report = asdict(await refresh.run())
+            await audit.note(request.state.operator, "holdings.refresh", "holdings", None, report)
+            return report
         account = await accounts.get(body.account_id)
-        return account_shape(await refresh.account(account.id) or account)
+        after = account_shape(await refresh.account(account.id) or account)
+        await audit.note(request.state.operator, "holdings.refresh", account.id, account_shape(account), after)
+        return after
 
     return router

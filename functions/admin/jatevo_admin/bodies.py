@@ -5,14 +5,14 @@ Money is a decimal string of US dollars. In a change, a field that is left out s
 brings back a default where there is one.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from jatevo.adapters.http.key_bodies import Body, nano_usd
 from jatevo.application.administration.accounts import AccountChange, NewAccount
 from jatevo.application.administration.grants import NewGrant
-from jatevo.domain.accounts import DEFAULT_CONCURRENCY
+from jatevo.domain.accounts import DEFAULT_CONCURRENCY, LimitsFrom
 
 
 class CatalogueBody(Body):
@@ -42,7 +42,7 @@ class NewAccountBody(Body):
 
 
 class AccountChangeBody(Body):
-    """What is to become of an account."""
+    """What is to become of an account. `limits_from`: hand it back to its holdings, or keep the limits it has."""
 
     name: str = ""
     requests_per_day: int = 0
@@ -56,9 +56,18 @@ class AccountChangeBody(Body):
     requests_per_month: int | None = None
     budget_usd_per_month: str | None = None
     reseller_margin_bps: int | None = None
+    limits_from: Literal["operator", "holdings"] = "operator"
+
+    @property
+    def by_holdings(self) -> bool:
+        """Whether holdings are to set the limits from now on."""
+        return self.limits_from == "holdings"
 
     def wanted(self) -> AccountChange:
-        return AccountChange(**self.given())
+        fields = self.given()
+        if "limits_from" in fields:
+            fields["limits_from"] = LimitsFrom(self.limits_from)
+        return AccountChange(**fields)
 
 
 class QuestionBody(Body):

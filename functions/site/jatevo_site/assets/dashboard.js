@@ -99,7 +99,7 @@ function signedOut() {
 /* ---------------------------------------------------------------- what is shown */
 
 /** @param {any} now */
-function showCounters({ limits, today }) {
+function showCounters({ limits, today, prepaid }) {
   const requests = limits.requests_per_day;
   byId("requests").replaceChildren(grouped(today.requests_used), h("small", {}, ` / ${grouped(requests)} daily`));
   fill("requests-meter", requests > 0 ? Math.min(100, Math.floor((100 * today.requests_used) / requests)) : 0);
@@ -107,7 +107,9 @@ function showCounters({ limits, today }) {
   byId("budget").replaceChildren(dollars(today.budget_spent_usd), h("small", {}, ` / ${dollars(limits.budget_usd_per_day)} daily`));
   fill("budget-meter", percent(today.budget_spent_usd, limits.budget_usd_per_day));
   const held = nano(today.budget_in_flight_usd) > 0n;
-  byId("budget-flight").textContent = held ? `${dollars(today.budget_in_flight_usd)} held by requests under way.` : "";
+  const beside = held ? [`${dollars(today.budget_in_flight_usd)} held by requests under way.`] : [];
+  if (prepaid) beside.push(`${dollars(prepaid.remaining_usd)} prepaid, spent after the day's budget.`);
+  byId("budget-flight").textContent = beside.join(" ");
   notice(byId("standing"), ...standing(limits, today));
 }
 
@@ -226,7 +228,8 @@ async function open() {
 
 async function refresh() {
   const [now, wallets, ledger] = await Promise.all([json("account/v1/budget"), json("account/v1/wallets"), json("account/v1/ledger?format=json&limit=20&newest=true")]);
-  const moved = budget !== null && JSON.stringify([now.today, now.limits]) !== JSON.stringify([budget.today, budget.limits]);
+  const counters = (/** @type {any} */ of) => JSON.stringify([of.today, of.limits, of.prepaid]);
+  const moved = budget !== null && counters(now) !== counters(budget);
   budget = now;
   byId("who").hidden = false;
   showCounters(now);

@@ -46,6 +46,7 @@ def budget_report(budget: Budget) -> dict[str, Any]:
         },
         "today": _today(budget.window),
         "resets_at": iso_instant(budget.resets_at_unix_s),
+        "prepaid": None if budget.balance is None else _prepaid(budget.balance),
         "entitlement": None if entitlement is None else _entitlement(entitlement, budget.policy),
     }
 
@@ -59,6 +60,14 @@ def _today(window: Window) -> dict[str, Any]:
         "budget_spent_usd": format_usd(window.settled_nano_usd),
         "budget_in_flight_usd": format_usd(window.held_nano_usd),
         "budget_remaining_usd": format_usd(max(0, window.budget_left_nano_usd)),
+    }
+
+
+def _prepaid(balance: Window) -> dict[str, Any]:
+    return {
+        "spent_usd": format_usd(balance.settled_nano_usd),
+        "in_flight_usd": format_usd(balance.held_nano_usd),
+        "remaining_usd": format_usd(max(0, balance.budget_left_nano_usd)),
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from jatevo.application.administration import bounds
 from jatevo.application.administration.changes import KEPT, Kept, chosen
-from jatevo.application.administration.problems import NotThere, Refused
+from jatevo.application.administration.problems import InvalidValue, NotThere, Refused
 from jatevo.application.limits import LimitChanges
 from jatevo.application.ports import Clock, Conflict, Randomness
 from jatevo.application.registry import Page, Registry
@@ -41,7 +41,12 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """What is to become of an account. Limits set here are the operator's: holdings move them no more."""
+    """
+    What is to become of an account. Limits set here are the operator's: holdings move them no more.
+
+    `limits_from`: handing the account back to its holdings, which then owe it limits of today, or keeping the limits
+    that it has.
+    """
 
     name: str | Kept = KEPT
     requests_per_day: int | Kept = KEPT
@@ -55,6 +60,7 @@ class AccountChange:
     requests_per_month: int | Kept | None = KEPT
     budget_nano_usd_per_month: int | Kept | None = KEPT
     reseller_margin_bps: int | Kept | None = KEPT
+    limits_from: LimitsFrom | Kept = KEPT
 
 
 class Accounts:
@@ -124,7 +130,7 @@ class Accounts:
 
 def _changed(account: Account, change: AccountChange) -> Account:
     limits, monthly = account.limits, account.monthly or Limits()
-    by_operator = change.requests_per_day is not KEPT or change.budget_nano_usd_per_day is not KEPT
+    limits_from = _limits_from(account, change)
     return replace(
         account,
         name=chosen(change.name, account.name),
@@ -143,9 +149,18 @@ def _changed(account: Account, change: AccountChange) -> Account:
         ),
         requests_per_minute=chosen(change.requests_per_minute, account.requests_per_minute),
         reseller_margin_bps=chosen(change.reseller_margin_bps, account.reseller_margin_bps),
-        limits_from=LimitsFrom.OPERATOR if by_operator else account.limits_from,
-        entitled_day=None if by_operator else account.entitled_day,
+        limits_from=limits_from,
+        entitled_day=account.entitled_day if limits_from is LimitsFrom.HOLDINGS else None,
     )
+
+
+def _limits_from(account: Account, change: AccountChange) -> LimitsFrom:
+    """Return who is to set an account's limits. Raises InvalidValue."""
+    sets_limits = change.requests_per_day is not KEPT or change.budget_nano_usd_per_day is not KEPT
+    wanted = chosen(change.limits_from, LimitsFrom.OPERATOR if sets_limits else account.limits_from)
+    if sets_limits and wanted is LimitsFrom.HOLDINGS:
+        raise InvalidValue("Limits of a day are either set here or follow from holdings.", param="limits_from")
+    return wanted
 
 
 def unless(value: int, unlimited: int) -> int | None:

@@ -9,11 +9,11 @@ from jatevo.application.administration import bounds
 from jatevo.application.administration.problems import NotThere
 from jatevo.application.ports import Clock, Ledger, WindowStore
 from jatevo.application.registry import Page, Registry
-from jatevo.domain.accounts import Account, account_window
+from jatevo.domain.accounts import Account, account_window, limits_on
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.rollups import Tally, tally_of
-from jatevo.domain.windows import Window, opened
+from jatevo.domain.windows import Limits, Window, opened
 
 _PAGE = 1000
 
@@ -44,7 +44,8 @@ class Books:
         """
         Return an account's window of a day, by default today's.
 
-        Today's is shown as it will open while no request has opened it. Raises NotThere for an account that does not
+        Today's is shown as it will open while no request has opened it; with nothing while the account's holdings have
+        not given it limits of today, which its first request has them do. Raises NotThere for an account that does not
         exist, and for another day on which nothing was asked; InvalidValue for what is no day.
         """
         account = await self._account(account_id)
@@ -56,7 +57,8 @@ class Books:
             return window
         if day != today:
             raise NotThere(f"The account has no window of {day}: nothing was asked that day.", param="day")
-        return opened(key, account.limits, account.version)
+        limits = limits_on(account, day) or Limits(0, 0, account.limits.concurrency)
+        return opened(key, limits, account.version)
 
     async def entries(
         self, account_id: str, day: str | None = None, *, after: str | None = None, limit: int = 1000

@@ -26,6 +26,8 @@ class Budget:
     entitlement: Entitlement | None
     policy: EntitlementPolicy
     resets_at_unix_s: int
+    balance: Window | None = None
+    """What was paid in before, spent after the day's budget; None: nothing ever was."""
 
 
 class Budgets:
@@ -45,4 +47,5 @@ class Budgets:
         if account.limits_from is LimitsFrom.HOLDINGS:
             entitlement = await self._entitlements.of(account.id, day)
         window = await self._counters.of_account(account)
-        return Budget(account, window, entitlement, self._entitlements.policy, next_reset_unix_s(now))
+        balance = await self._counters.of_balance(account)
+        return Budget(account, window, entitlement, self._entitlements.policy, next_reset_unix_s(now), balance)
