@@ -13,7 +13,12 @@ from jatevo_testing.gateway import gateways
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.world import MODEL, USD, Customer, World
 
+from jatevo.adapters.dynamodb.grants import DynamoGrants
 from jatevo.bootstrap import Settings
+from jatevo.domain.accounts import account_window
+from jatevo.domain.binding import prepaid_window
+from jatevo.domain.grants import Grant
+from jatevo.domain.windows import Limits, unbalanced_nano_usd
 from jatevo_local.engine import start_dynoxide
 from jatevo_local.ports import accepts_connections, free_port
 from jatevo_local.processes import Children, Program
@@ -36,6 +41,11 @@ class Town:
 
     world: World
     ports: list[int]
+
+    async def grant(self, customer: Customer, amount_nano_usd: int) -> None:
+        """Give a customer a balance, before anybody knows the account."""
+        store = DynamoGrants(self.world.gateway.dynamodb, self.world.names)
+        await store.add(Grant("g", customer.account.id, amount_nano_usd, "paid", "ada", 0))
 
     async def burst(self, customer: Customer, *, ports: int, requests: int = SENT, **body: Any) -> Outcomes:
         return await burst(self.ports[:ports], customer.secret, requests=requests, body=body)
@@ -142,3 +152,42 @@ async def test_a_limit_of_slots_is_never_passed(town: Town) -> None:
     assert outcomes[200, ""] >= 3
     assert {code for status, code in outcomes if status != 200} <= {"concurrency_limit"}
     await check_at_rest(town, customer, outcomes[200, ""])
+
+
+CHARGE = 330_000
+"""What a request to `output-model` with 150 tokens comes to, and what it holds."""
+
+
+@pytest.mark.parametrize(("of_the_day", "of_the_balance"), [(3, 8), (0, 11)])
+async def test_a_day_and_a_balance_let_exactly_what_both_carry_pass(
+    town: Town, of_the_day: int, of_the_balance: int
+) -> None:
+    """Two hundred race for both; each request is paid by one of them, whole."""
+    customer = town.world.customer(requests=1000, budget_nano_usd=of_the_day * CHARGE + 1, concurrency=200)
+    await town.grant(customer, of_the_balance * CHARGE + CHARGE - 1)
+
+    outcomes = await town.burst(customer, ports=4, model="output-model", max_tokens=150)
+
+    assert outcomes[200, ""] == ALLOWED
+    assert {code for status, code in outcomes if status != 200} <= BUDGET_CODES
+    entries, day = await town.world.ledger(customer), account_window(customer.account.id, town.world.today())
+    for key, most in ((day, of_the_day), (prepaid_window(customer.account.id), of_the_balance)):
+        window = await town.world.gateway.windows.read(key)
+        assert window is not None
+        assert (unbalanced_nano_usd(window), len(window.open)) == (0, 0)
+        assert window.settled_nano_usd == most * CHARGE == sum(entry.charged_in(key) for entry in entries)
+        assert window.budget_left_nano_usd >= 0
+    assert sum(not entry.gives_request_back for entry in entries) == ALLOWED
+    assert sum(entry.figures.charge_nano_usd for entry in entries) == ALLOWED * CHARGE
+    assert (await town.world.window(customer)).requests_left == 1000 - ALLOWED
+
+
+async def test_a_months_and_a_minutes_quota_let_exactly_the_smaller_pass(town: Town) -> None:
+    quotas: dict[str, Any] = {"monthly": Limits(requests=ALLOWED), "requests_per_minute": 1000}
+    customer = town.world.customer(requests=1000, budget_nano_usd=1000 * USD, concurrency=200, **quotas)
+
+    outcomes = await town.burst(customer, ports=4, requests=100)
+
+    assert outcomes[200, ""] == ALLOWED
+    assert {code for status, code in outcomes if status != 200} == {"request_quota_exhausted"}
+    await check_at_rest(town, customer, ALLOWED)

@@ -90,7 +90,9 @@ class World:
         models: frozenset[str] | None = None,
         lanes: frozenset[str] = frozenset(),
         zdr: bool = False,
+        **quotas: Any,
     ) -> Customer:
+        """Register an account and its key; `quotas` are more fields of the account."""
         limits = Limits(requests=requests, budget_nano_usd=budget_nano_usd, concurrency=concurrency)
         account = Account(
             ids.account_id(secrets.randbits(64)),
@@ -100,6 +102,7 @@ class World:
             lanes=lanes,
             zdr=zdr,
             created_at_unix_s=self.gateway.clock.now_ms() // 1000,
+            **quotas,
         )
         put_account(self.dynamodb, self.names, account)
         return self.key_of(account, caps=caps, models=models)
