@@ -22,6 +22,14 @@ from jatevo_local.ports import free_port
 
 HERE = Path(__file__).parent
 SHOTS = PROJECT / "build" / "screenshots"
+PATIENCE_S = 90
+"""A busy machine runs browser, model and gateway on the same few cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(4 * PATIENCE_S))
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +88,7 @@ def opened(browser: Browser, stack: Stack) -> Iterator[Opener]:
                 else None
             ),
         )
+        page.set_default_timeout(PATIENCE_S * 1000)
         pages.append(page)
         page.goto(f"{stack.url}{path}")
         return page

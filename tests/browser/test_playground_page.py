@@ -37,7 +37,7 @@ def test_a_visitor_sees_tokens_stream_and_what_they_cost(opened: Opener, shot: S
 
 
 def test_an_answer_can_be_stopped_and_the_conversation_goes_on(opened: Opener) -> None:
-    page = opened("/playground")
+    page = opened("/playground", expects=("429",))
     asked(page, "Tell a very long story.", cap=400)
     page.wait_for_selector(".turn.assistant.busy .text:not(:empty)")
     page.locator("#stop").click()

@@ -15,6 +15,8 @@ let running = null;
 /** @type {"curl" | "python" | "js"} */
 let language = "curl";
 
+const PASSING = new Set(["concurrency_limit", "budget_in_flight"]);
+
 const base = document.baseURI.replace(/\/$/, "");
 const log = byId("log");
 const prompt = /** @type {HTMLTextAreaElement} */ (byId("prompt"));
@@ -126,6 +128,25 @@ async function read(answer, { turn, text }) {
 const cost = (usage) =>
   `${grouped(usage.prompt_tokens)} in · ${grouped(usage.completion_tokens)} out` + (usage.cost_usd ? ` · ${dollars(usage.cost_usd)}` : "");
 
+/**
+ * Ask; and again where what stands in the way passes in seconds, such as an answer just stopped that is being settled.
+ * @param {unknown} body
+ * @param {AbortSignal} signal
+ */
+async function sendPatiently(body, signal) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await send("playground/v1/chat/completions", { method: "POST", body, key: value("key"), signal });
+    } catch (error) {
+      const passes = error instanceof Refusal && PASSING.has(error.code) && tries < 4;
+      if (!passes) throw error;
+      const seconds = Math.min(5, Number(error.headers.get("retry-after")) || 1);
+      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+      signal.throwIfAborted();
+    }
+  }
+}
+
 /** @param {string} content */
 async function converse(content) {
   notice(byId("notice"), null);
@@ -137,7 +158,7 @@ async function converse(content) {
   setBusy(true);
   try {
     const body = { ...ask(messages), stream: true, stream_options: { include_usage: true } };
-    const answer = await send("playground/v1/chat/completions", { method: "POST", body, key: value("key"), signal: running.signal });
+    const answer = await sendPatiently(body, running.signal);
     showLeft(answer.headers);
     messages.push({ role: "assistant", content: await read(answer, shown) });
   } catch (error) {
