@@ -73,6 +73,14 @@ def ending(status: int) -> str:
     return f"ended with status {status}"
 
 
+def say_aloud(line: str) -> None:
+    """
+    Prints a line at once. Nobody may be left to read it: a child is started again all the same.
+    """
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
 class Child:
     """
     One program kept running. Made by `Children.start`.
@@ -207,7 +215,7 @@ class Children:
     The children of this process, ended together.
     """
 
-    def __init__(self, logs: Path, say: Callable[[str], None] = print) -> None:
+    def __init__(self, logs: Path, say: Callable[[str], None] = say_aloud) -> None:
         self._logs = logs
         self._say = say
         self._children: list[Child] = []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from jatevo_testing.bench import INPUT_NANO_USD, OUTPUT_NANO_USD, Bench, Told
-from jatevo_testing.upstream import answering, usage
+from jatevo_testing.upstream import Asked, Connection, answering, chunk, completion, usage
 
 from jatevo.domain.ledger import Outcome, Reason
 from jatevo.domain.tokens import UsageSource
@@ -144,3 +144,28 @@ async def test_the_usage_shown_is_the_usage_charged_with_its_cost(bench: Bench, 
     assert shown["completion_tokens"] == told.entry.usage.output_tokens
     assert shown["total_tokens"] == told.entry.usage.total_tokens
     assert float(shown["cost_usd"]) * 10**9 == pytest.approx(told.entry.figures.charge_nano_usd)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_of_another_model_is_told_to_the_operator_once_and_to_no_client(
+    bench: Bench, caplog: pytest.LogCaptureFixture, *, stream: bool
+) -> None:
+    named = {"model": f"secret\nother-{stream}"}
+
+    async def another(asked: Asked, connection: Connection) -> None:
+        if not asked.body.get("stream"):
+            await connection.reply(200, completion(TEXT, usage(10, 20)) | named)
+            return
+        await connection.begin_stream()
+        for event in (chunk(TEXT), chunk(None, finish="stop"), chunk(None, counted=usage(10, 20))):
+            await connection.event(event | named)
+        await connection.event(b"data: [DONE]\n\n")
+        await connection.end_stream()
+
+    told = [await bench.ask(another, stream=stream) for _ in range(2)]
+
+    for one in told:
+        answered(one)
+        assert {event["model"] for event in one.seen.events or [one.seen.whole]} == {"test-model"}
+    lines = [record.getMessage() for record in caplog.records if f"other-{stream}" in record.getMessage()]
+    assert lines == [f"pool secret-main: asked for the model secret-main-model, answered as 'secret\\nother-{stream}'"]

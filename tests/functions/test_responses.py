@@ -87,3 +87,19 @@ async def test_a_next_turn_builds_upon_the_last_and_pays_for_it(
     ]
     entries = await world.ledger(customer)
     assert entries[1].reserved_nano_usd > entries[0].reserved_nano_usd
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_reseller_s_customer_sees_the_reseller_s_price(
+    world: World, upstream: ScriptedUpstream, *, stream: bool
+) -> None:
+    upstream.script = answering("hello there", usage(10, 20))
+    reseller = world.customer(margin_bps=0)
+    customer = world.key_of(reseller.account, reseller_margin_bps=5000)
+
+    answer = await respond(world, customer, stream=stream)
+
+    response = check_stream(answer.content).last if stream else check_response(answer.json())
+    assert response["usage"]["cost_usd"] == "0.000075"
+    [entry] = await world.ledger(customer)
+    assert entry.figures.charge_nano_usd == 50_000

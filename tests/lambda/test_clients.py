@@ -12,6 +12,7 @@ import openai
 import pytest
 import zstandard
 from jatevo_testing.cloud import Cloud
+from jatevo_testing.responses import check_stream
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
 
 from jatevo_cli.smoke import Smoke, run
@@ -113,6 +114,27 @@ async def test_a_response_streams_and_is_continued(cloud: Cloud, key: str) -> No
     assert next_turn.previous_response_id == last.response.id
     asked = cloud.upstream.asked[-1].body["messages"]
     assert [message["content"] for message in asked] == ["hello", "word " * WORDS, "and?"]
+
+
+async def test_codex_sends_a_packed_body_and_gets_a_stream(cloud: Cloud, key: str) -> None:
+    cloud.upstream.script = type(cloud.upstream).script
+    body = {"model": "test-model", "input": "hello", "max_output_tokens": 5, "stream": True, "store": False}
+    headers = {
+        "authorization": f"Bearer {key}",
+        "content-type": "application/octet-stream",
+        "content-encoding": "zstd",
+        "x-codex-turn-state": "turn one",
+    }
+
+    answer = await cloud.client.post(
+        "/backend-api/codex/responses", content=zstandard.compress(json.dumps(body).encode()), headers=headers
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-codex-turn-state"] == "turn one"
+    assert check_stream(answer.content).kinds[-1] in {"response.completed", "response.incomplete"}
+    models = await cloud.client.get("/backend-api/codex/models", headers={"authorization": f"Bearer {key}"})
+    assert "test-model" in models.text
 
 
 async def test_a_warm_function_serves_again_without_starting(cloud: Cloud, key: str) -> None:

@@ -141,7 +141,7 @@ def test_a_second_stack_is_told_what_is_in_its_way(stack: Stack, tmp_path: Path)
 def test_it_ends_with_all_its_children_and_finds_its_data_again(stack: Stack, data: Path) -> None:
     [account] = stack.cli("account", "list")["accounts"]
     before = stack.cli("window", "show", "--account", account["account_id"])
-    children = _children(stack.process.pid)
+    children = list(stack.children())
     assert len(children) >= 4
     assert stack.stop() == 0
     _wait_until_gone(children)
@@ -153,17 +153,6 @@ def test_it_ends_with_all_its_children_and_finds_its_data_again(stack: Stack, da
         assert again.cli("catalog", "show")["version"] == 1
     finally:
         assert again.stop(signal.SIGINT) == 0
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _read(task / "children").split()]
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""
 
 
 def _wait_until_gone(pids: list[int]) -> None:

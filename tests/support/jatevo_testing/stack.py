@@ -35,7 +35,19 @@ class Stack:
         return found.group()
 
     def client(self, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, **options)
+        """Return a client that asks once: with the demo key, unless `api_key` is another."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", max_retries=0, **{"api_key": self.key, **options})
+
+    def customer(self, *limits: str) -> openai.OpenAI:
+        """Return a client of a new account with the limits of `jatevo admin account create`."""
+        account = self.cli("account", "create", "--name", "test", *limits)["account_id"]
+        return self.client(api_key=self.cli("key", "create", "--account", account)["key"])
+
+    def children(self) -> dict[int, str]:
+        """Return the processes that the stack has started, and the command line of each."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        pids = [int(pid) for task in tasks.iterdir() for pid in _read(task / "children").split()]
+        return {pid: _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ") for pid in pids}
 
     def cli(self, *arguments: str) -> Any:
         """Return the JSON that `jatevo admin … --json` prints."""
@@ -52,6 +64,14 @@ class Stack:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(40)
+
+
+def _read(file: Path) -> str:
+    """Return what a file of a process says; nothing once the process has ended."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def start(port: int, data: Path) -> Stack:

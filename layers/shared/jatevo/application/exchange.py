@@ -47,6 +47,8 @@ class Reading:
     """The answer is complete: nothing that belongs to it is missing."""
     garbled: bool = False
     """What came is not the format's, or says itself that it failed."""
+    answered_as: str | None = None
+    """What the upstream calls the model that answered. For operators only."""
 
 
 class StreamReader(Protocol):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.routes_store import HealthStore, Shared
 from jatevo.domain.breaker import Breaker, Evidence, Failure, Rules, State
+from jatevo.domain.refusals import shown
 from jatevo.domain.routing import Standing
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Health:
         self._pools: dict[str, _Pool] = {}
         self._doubts: dict[tuple[str, str], _Doubt] = {}
         self._under_way: Counter[tuple[str, str]] = Counter()
+        self._other_names: set[tuple[str, str, str]] = set()
 
     async def refresh(self) -> None:
         """Read what is shared when it is older than `keep_ms`; what cannot be read stays as it was."""
@@ -115,6 +117,14 @@ class Health:
         self._doubts.pop((account_id, pool_id), None)
         if probe and pool.shared.breaker.state is State.HALF_OPEN:
             await self._advance(pool_id, pool.shared.breaker.recovered())
+
+    def note_model(self, pool_id: str, asked: str, answered_as: str | None) -> None:
+        """Tell the operator of a pool that says another model answered than was asked: once for each such name."""
+        other = (pool_id, asked, shown(answered_as or asked))
+        if other[2] == shown(asked) or other in self._other_names or len(self._other_names) >= _MOST_KEPT:
+            return
+        self._other_names.add(other)
+        _log.warning("pool %s: asked for the model %s, answered as %r", *other)
 
     async def failed(
         self, pool_id: str, account_id: str, *, probe: bool, blameless: bool, retry_after_s: int | None = None

@@ -110,6 +110,7 @@ class Exchange:
         self._errors = errors
         self._clock = clock
         self._keeper = keeper
+        self._health = health
         self._first_token_at_ms: int | None = None
         self._reading: asyncio.Timeout | None = None
         self._stopped = False
@@ -319,6 +320,7 @@ class Exchange:
 
     def _charged(self, reading: Reading, reason: Reason) -> Verdict:
         """Return the charge for what was read: by the upstream's count where it can be believed."""
+        self._health.note_model(self._candidate.pool.id, self._candidate.route.model, reading.answered_as)
         counted = reading.usage is not None and self._candidate.pool.usage is CountedBy.REPORTED
         usage = trusted(reading.usage) if counted and reading.usage is not None else None
         source = UsageSource.REPORTED

@@ -5,6 +5,7 @@ What is no answer, nests without end or says itself that it failed is garbled, a
 the request for which client does not matter here: the chat format shows what is read, others translate it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from jatevo.adapters.wire import sse, strict_json
@@ -25,29 +26,29 @@ class ChatAnswer:
     def read(self, data: bytes) -> Reading:
         """Take the body and return what it says."""
         is_object = data.lstrip().startswith(b"{")
-        choices, usage = _from_object(data) if is_object else self._from_stream(data)
+        choices, usage, model = _from_object(data) if is_object else self._from_stream(data)
         if not choices or not _are_choices(choices, "message"):
             return Reading(garbled=True)
         self.choices = choices
         produced = sum(text_length(choice["message"]) for choice in choices)
-        return Reading(usage=usage, produced_bytes=produced, finished=True)
+        return Reading(usage=usage, produced_bytes=produced, finished=True, answered_as=model)
 
-    def _from_stream(self, data: bytes) -> tuple[list[Any], TokenUsage | None]:
+    def _from_stream(self, data: bytes) -> tuple[list[Any], TokenUsage | None, str | None]:
         """Put an answer together that had to be asked for as a stream."""
         try:
             events = [event.strip() for event in sse.SseParser().feed(data)]
         except sse.FrameTooLong:
-            return [], None
+            return [], None, None
         read = [_chunk(event) for event in events if event != b"[DONE]"]
         chunks = [chunk for chunk in read if chunk is not None]
         if len(chunks) < len(read):
-            return [], None
+            return [], None, None
         counter = UsageCounter(self._wanted)
         for chunk in chunks:
             counter.note(chunk)
         choices = assembled(chunks)
         whole = b"[DONE]" in events or sum(choice["finish_reason"] is not None for choice in choices) >= self._wanted
-        return (choices if whole else []), counter.usage
+        return (choices if whole else []), counter.usage, next(filter(None, map(named_model, chunks)), None)
 
 
 class ChatStream:
@@ -60,6 +61,7 @@ class ChatStream:
         self._produced = 0
         self._finished: set[int] = set()
         self._garbled = False
+        self._answered_as: str | None = None
         self.done = False
         """The end marker came: nothing more will."""
 
@@ -78,7 +80,11 @@ class ChatStream:
         """Return what is known so far."""
         finished = self.done or len(self._finished) >= self._wanted
         return Reading(
-            usage=self._counter.usage, produced_bytes=self._produced, finished=finished, garbled=self._garbled
+            usage=self._counter.usage,
+            produced_bytes=self._produced,
+            finished=finished,
+            garbled=self._garbled,
+            answered_as=self._answered_as,
         )
 
     def _event(self, data: bytes) -> list[dict[str, Any]]:
@@ -95,6 +101,7 @@ class ChatStream:
             return []
         choices: list[dict[str, Any]] = chunk["choices"]
         self._counter.note(chunk)
+        self._answered_as = self._answered_as or named_model(chunk)
         for choice in choices:
             self._produced += text_length(choice["delta"])
             if choice.get("finish_reason") is not None:
@@ -140,10 +147,16 @@ def _with_delta(choice: Any) -> Any:
     return {**choice, "delta": choice.get("delta") or {}} if isinstance(choice, dict) else choice
 
 
-def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None]:
+def named_model(answer: Mapping[str, Any]) -> str | None:
+    """Return what an upstream calls the model that made an answer, where it says so."""
+    model = answer.get("model")
+    return model if isinstance(model, str) else None
+
+
+def _from_object(data: bytes) -> tuple[list[Any], TokenUsage | None, str | None]:
     answer = json_object(data) or {}
     choices = answer.get("choices")
-    return (choices if isinstance(choices, list) else []), reported_usage(answer.get("usage"))
+    return (choices if isinstance(choices, list) else []), reported_usage(answer.get("usage")), named_model(answer)
 
 
 def _are_choices(choices: Any, member: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jatevo.adapters.wire import sse
 from jatevo.adapters.wire.chat_answer import says_too_long
-from jatevo.adapters.wire.chat_reading import json_object
+from jatevo.adapters.wire.chat_reading import json_object, named_model
 from jatevo.adapters.wire.chat_usage import count_of
 from jatevo.adapters.wire.checks import is_one_of
 from jatevo.adapters.wire.errors import ErrorWording
@@ -84,6 +84,7 @@ class _NativeSource:
         self._parser = sse.SseParser()
         self._usage: TokenUsage | None = None
         self._garbled = False
+        self._answered_as: str | None = None
         self.done = False
         self.incomplete: str | None = None
 
@@ -113,7 +114,11 @@ class _NativeSource:
 
     def reading(self) -> Reading:
         return Reading(
-            usage=self._usage, produced_bytes=self._items.produced_bytes, finished=self.done, garbled=self._garbled
+            usage=self._usage,
+            produced_bytes=self._items.produced_bytes,
+            finished=self.done,
+            garbled=self._garbled,
+            answered_as=self._answered_as,
         )
 
     def close(self) -> bytes:
@@ -137,6 +142,7 @@ class _NativeSource:
         """Take the whole response, as the last event or the answer has it."""
         self.done = True
         self._usage = reported_usage(response.get("usage"))
+        self._answered_as = named_model(response)
         if response.get("status") == "incomplete":
             details = response.get("incomplete_details")
             reason = details.get("reason") if isinstance(details, Mapping) else None

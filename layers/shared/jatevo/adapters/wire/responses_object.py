@@ -96,7 +96,7 @@ class ResponseObject:
 
 
 def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
-    """Return the usage object of a response: the counts that were charged, and the charge."""
+    """Return the usage object of a response: the counts that were charged, and what its user pays."""
     usage = entry.usage
     return {
         "input_tokens": usage.input_tokens,
@@ -107,7 +107,7 @@ def shown_usage(entry: LedgerEntry) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
         "total_tokens": usage.total_tokens,
-        "cost_usd": format_usd(entry.figures.charge_nano_usd),
+        "cost_usd": format_usd(entry.figures.resale_nano_usd),
     }
 
 

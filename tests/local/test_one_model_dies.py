@@ -1,0 +1,111 @@
+"""One of the model's two processes is killed under `make run`: clients go on getting answers, and it is found again."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from jatevo_testing.stack import Stack, start
+
+from jatevo_local.ports import free_port
+
+_LOOK_S = 0.02
+_MOST_S = 90.0
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    running = start(free_port(), tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["model", "model-2"])
+def test_a_client_keeps_getting_answers_while_one_of_the_models_is_dead(stack: Stack, name: str) -> None:
+    client = stack.customer("--requests-per-day", "100000", "--budget-usd-per-day", "100.00")
+    assert ask(client, 0)
+
+    with dead(stack, name) as kills, ThreadPoolExecutor(2) as clients:
+        # Each a conversation of its own, so that either pool would be asked; every other one is a stream.
+        assert all(clients.map(lambda number: ask(client, number), range(1, 17)))
+        assert kills.count > 0
+
+    numbers = iter(range(100, 100_000))
+    until(lambda: bool(ask(client, next(numbers))) and all_well(stack))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_whole_answers_that_were_under_way_are_made_by_the_other_model(stack: Stack) -> None:
+    client = stack.customer("--requests-per-day", "100", "--budget-usd-per-day", "100.00")
+
+    with ThreadPoolExecutor(4) as clients:
+        under_way = [clients.submit(ask, client, 2 * number, most=200) for number in range(1, 5)]
+        until(lambda: "POST" in (stack.data / "logs" / "model.log").read_text() or any(one.done() for one in under_way))
+        with dead(stack, "model"):
+            assert all(one.result() for one in under_way)
+
+
+def ask(client: openai.OpenAI, number: int, *, most: int = 4) -> str:
+    """Return the answer to a question that nobody else asks: whole when the number is even, else a stream."""
+    question: Any = [{"role": "user", "content": f"Tell me about the number {number}."}]
+    with client.chat.completions.with_streaming_response.create(
+        model="smollm2", messages=question, max_tokens=most, stream=bool(number % 2)
+    ) as answer:
+        text = answer.read().decode()
+    assert "error" not in text, text
+    return text
+
+
+class Kills:
+    """How often something was killed."""
+
+    count = 0
+
+
+@contextlib.contextmanager
+def dead(stack: Stack, name: str) -> Iterator[Kills]:
+    """Kill a process of the model, and whatever is started in its place."""
+    port, kills, over = (stack.data / f"{name}-port").read_text(), Kills(), threading.Event()
+
+    def kill_all() -> bool:
+        found = [pid for pid, line in stack.children().items() if f"--port {port} " in line]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        kills.count += len(found)
+        return bool(found)
+
+    def keep_dead() -> None:
+        while not over.wait(_LOOK_S):
+            kill_all()
+
+    until(kill_all)
+    keeper = threading.Thread(target=keep_dead)
+    keeper.start()
+    try:
+        yield kills
+    finally:
+        over.set()
+        keeper.join()
+
+
+def all_well(stack: Stack) -> bool:
+    """Return whether both pools are asked again, as ever."""
+    return [route["asked"] for route in stack.cli("routes")["routes"]] == ["closed", "closed"]
+
+
+def until(look: Callable[[], bool]) -> None:
+    gives_up_at = time.monotonic() + _MOST_S
+    while not look():
+        assert time.monotonic() < gives_up_at, "it never was so"
+        time.sleep(_LOOK_S)
