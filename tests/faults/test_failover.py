@@ -5,7 +5,6 @@ Nothing a client gets tells of a pool; a failed try costs it nothing; one reques
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from email.utils import formatdate
 from typing import Any
 
@@ -24,18 +23,6 @@ CHARGE = 10 * INPUT_NANO_USD + 20 * OUTPUT_NANO_USD
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def lasting_fleet(dynoxide: str) -> AsyncIterator[Fleet]:
-    async with fleet_over(dynoxide) as made:
-        yield made
-
-
-@pytest.fixture
-async def fleet(lasting_fleet: Fleet) -> Fleet:
-    lasting_fleet.reset()
-    return lasting_fleet
 
 
 def replying(status: int, body: Any = b"secret", **headers: str) -> Script:

@@ -3,7 +3,6 @@ Lanes at work: who may use which, what a bare name does, and reserved places tha
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ GOLD = {"id": "gold", "pools": ["secret-a"], "guaranteed": {"secret-a": 3}, "mar
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def lasting_fleet(dynoxide: str) -> AsyncIterator[Fleet]:
-    async with fleet_over(dynoxide) as made:
-        yield made
 
 
 @pytest.fixture

@@ -34,28 +34,30 @@ class UsageCounter:
 
 
 def reported_usage(usage: Any) -> TokenUsage | None:
-    """
-    Return the counts of a chat `usage` object, or None when it is none.
+    """Return the counts of a chat `usage` object, or None when it is none."""
+    return counts_of(usage, "prompt_tokens", "completion_tokens", "cache_creation_tokens")
 
-    Some upstreams count reasoning apart from `completion_tokens`, so output is the larger of that and what is left of
-    the total.
+
+def counts_of(usage: Any, taken: str, produced: str, cache_written: str) -> TokenUsage | None:
     """
-    if not isinstance(usage, dict):
+    Return the counts of a usage object by the names that a format has for them, or None when it is none.
+
+    Some upstreams count reasoning apart from the output, so output is the larger of that and what is left of the total.
+    """
+    total = count_of(usage, "total_tokens") or 0
+    of_input, of_output = count_of(usage, taken), count_of(usage, produced)
+    if of_input is None or of_output is None:
         return None
-    prompt_details, completion_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    counts = [count_of(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    if any(count is None for count in counts[:2]):
-        return None
-    prompt, completion, total = (count or 0 for count in counts)
+    input_details, output_details = usage.get(f"{taken}_details"), usage.get(f"{produced}_details")
     return TokenUsage(
-        input_tokens=prompt,
-        output_tokens=max(completion, total - prompt),
-        cache_read_input_tokens=count_of(prompt_details, "cached_tokens") or 0,
-        cache_creation_input_tokens=count_of(prompt_details, "cache_creation_tokens") or 0,
-        image_input_tokens=count_of(prompt_details, "image_tokens") or 0,
-        audio_input_tokens=count_of(prompt_details, "audio_tokens") or 0,
-        reasoning_output_tokens=count_of(completion_details, "reasoning_tokens") or 0,
-        audio_output_tokens=count_of(completion_details, "audio_tokens") or 0,
+        input_tokens=of_input,
+        output_tokens=max(of_output, total - of_input),
+        cache_read_input_tokens=count_of(input_details, "cached_tokens") or 0,
+        cache_creation_input_tokens=count_of(input_details, cache_written) or 0,
+        image_input_tokens=count_of(input_details, "image_tokens") or 0,
+        audio_input_tokens=count_of(input_details, "audio_tokens") or 0,
+        reasoning_output_tokens=count_of(output_details, "reasoning_tokens") or 0,
+        audio_output_tokens=count_of(output_details, "audio_tokens") or 0,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from jatevo.adapters.wire import sse
 from jatevo.adapters.wire.chat_answer import says_too_long
 from jatevo.adapters.wire.chat_reading import json_object, named_model
-from jatevo.adapters.wire.chat_usage import count_of
+from jatevo.adapters.wire.chat_usage import counts_of
 from jatevo.adapters.wire.checks import is_one_of
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_events import Events
@@ -151,21 +151,8 @@ class _NativeSource:
 
 
 def reported_usage(usage: Any) -> TokenUsage | None:
-    """Return the counts of a response's `usage` object, or None when it is none. Output as in chat."""
-    counts = [count_of(usage, name) for name in ("input_tokens", "output_tokens", "total_tokens")]
-    if any(count is None for count in counts[:2]):
-        return None
-    given, produced, total = (count or 0 for count in counts)
-    of_input, of_output = usage.get("input_tokens_details"), usage.get("output_tokens_details")
-    return TokenUsage(
-        input_tokens=given,
-        output_tokens=max(produced, total - given),
-        cache_read_input_tokens=count_of(of_input, "cached_tokens") or 0,
-        cache_creation_input_tokens=count_of(of_input, "cache_write_tokens") or 0,
-        image_input_tokens=count_of(of_input, "image_tokens") or 0,
-        audio_input_tokens=count_of(of_input, "audio_tokens") or 0,
-        reasoning_output_tokens=count_of(of_output, "reasoning_tokens") or 0,
-    )
+    """Return the counts of a response's `usage` object, or None when it is none."""
+    return counts_of(usage, "input_tokens", "output_tokens", "cache_write_tokens")
 
 
 def _sent(item: Item) -> Item | None:
