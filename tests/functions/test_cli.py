@@ -141,6 +141,47 @@ async def test_keys(admin: Run, world: World, upstream: ScriptedUpstream) -> Non
     assert "no, since 20" in (await admin("key", "list", account_id)).out
 
 
+async def test_grants(admin: Run) -> None:
+    account_id = (await admin(*NEW, "--json")).json["account_id"]
+    assert "no grants" in (await admin("grants", account_id)).out
+    give = ("grant", account_id, "--id", "invoice-7", "--reason", "paid by transfer")
+    made = await admin(*give, "--amount-usd", "25.00")
+    assert (made.status, "$25.00" in made.out, made.err) == (0, True, "")
+    again = await admin(*give, "--amount-usd", "25.00")
+    assert again.status == 0
+    assert "nothing was added" in again.err
+    other = await admin(*give, "--amount-usd", "26.00")
+    assert (other.status, "of 25.00 USD" in other.err) == (1, True)
+    back = ("grant", account_id, "--id", "c1", "--reason", "by mistake", "--correction", "--amount-usd")
+    too_much = await admin(*back, "25.01")
+    assert (too_much.status, "Only 25.00 USD" in too_much.err) == (1, True)
+    assert (await admin(*back, "5", "--json")).json["amount_usd"] == "-5.00"
+    late = await admin(*give[:2], "--id", "late", "--reason", "r", "--amount-usd", "1", "--not-after", "2020-01-01")
+    assert (late.status, "expired" in late.err) == (1, True)
+
+    balance = (await admin("grants", account_id, "--json")).json
+    assert (balance["granted_usd"], balance["remaining_usd"]) == ("20.00", "20.00")
+    assert {grant["grant_id"] for grant in balance["grants"]} == {"c1", "invoice-7"}
+    shown = (await admin("grants", account_id)).out
+    assert all(word in shown for word in ("$20.00", "invoice-7", "paid by transfer", "first"))
+    assert (await admin("grants", "acct_nobody")).status == 1
+
+
+async def test_quotas_and_resold_keys(admin: Run) -> None:
+    account_id = (await admin(*NEW, "--requests-per-minute", "60", "--json")).json["account_id"]
+    quotas = ("--requests-per-month", "300", "--budget-usd-per-month", "$99", "--reseller-margin-bps", "500")
+    changed = (await admin("account", "set", account_id, *quotas, "--json")).json
+    names = ("requests_per_minute", "requests_per_month", "budget_usd_per_month", "reseller_margin_bps")
+    assert [changed[name] for name in names] == [60, 300, "99.00", 500]
+    assert "$99.00" in (await admin("account", "show", account_id)).out
+    none = [word for name in names for word in (f"--{name.replace('_', '-')}", "none")]
+    assert [(await admin("account", "set", account_id, *none, "--json")).json[name] for name in names] == [None] * 4
+
+    labels = ("--reseller-margin-bps", "750", "--labels", "customer=Bob,plan=gold")
+    key = (await admin("key", "create", "--account", account_id, *labels, "--json")).json
+    assert (key["reseller_margin_bps"], key["labels"]) == (750, {"customer": "Bob", "plan": "gold"})
+
+
 async def test_the_ledger_is_paged(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
     upstream.script = answering("hello", usage(10, 20))
     customer = world.customer()
