@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from jatevo_testing.clocks import ManualClock
+from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import Customer, World
 
@@ -14,8 +16,8 @@ from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.conversations import Conversation
 from jatevo.bootstrap import Settings
 from jatevo.domain import ids
-from jatevo.domain.accounts import account_window
-from jatevo.domain.windows import Hold, Window
+from jatevo.domain.accounts import Account, LimitsFrom, account_window
+from jatevo.domain.windows import Hold, Limits, Window
 
 SMALLEST_ITEM_BYTES = 1024
 """Up to here a write costs one unit."""
@@ -204,3 +206,43 @@ async def test_a_turn_of_a_conversation_is_kept_by_one_transaction(metered: Mete
     await respond(metered, conversation="conv_a")
     names = [name for name, _, _ in metered.meter.take()]
     assert names == ["Query responses", RESERVE, DECIDE, APPLY, "GetItem responses", "TransactWriteItems responses"]
+
+
+@pytest.fixture
+async def entitled(dynoxide: str, tables: TableNames, upstream: ScriptedUpstream) -> AsyncIterator[Metered]:
+    """An account whose limits come from the eleven dollars that its one wallet holds."""
+    clock = ManualClock()
+    settings = Settings(directory_keep_ms=60_000)
+    world = World(dynoxide, tables.windows.removesuffix("-windows"), settings, clock)
+    world.apply_catalogue(base_url=upstream.base_url)
+    holders, wallet = Holders(clock, world.gateway.dynamodb, world.names), solana_wallet(1)
+    account = Account("acct_000000000000", "holder", Limits(0, 0, 64), limits_from=LimitsFrom.HOLDINGS)
+    assert await holders.wallets.create_account(account, wallet)
+    await holders.snapshot({wallet: 11 * TOKEN_UNITS})
+    now = holders.now_unix_s
+    await world.gateway.administration().prices.set_rate("1.00", now + 10 * 86_400, "a test", "first")
+    meter = Meter(tables.windows)
+    meter.attach(world.gateway.dynamodb)
+    yield Metered(world, meter, world.key_of(account))
+    await world.close()
+
+
+FIRST_OF_THE_DAY = [
+    *("GetItem accounts", "GetItem accounts", "GetItem accounts"),
+    *("GetItem holdings", "Query holdings", "PutItem holdings"),
+    *("Query wallets", "GetItem wallets", "UpdateItem wallets"),
+    *("GetItem holdings", "GetItem prices", "UpdateItem accounts", "TransactWriteItems accounts"),
+]
+"""The gate reads the account; the snapshot, pinned; a wallet, claimed; its part of it, the price, and the limits."""
+
+
+async def test_limits_from_holdings_cost_something_once_a_day_and_nothing_a_request(entitled: Metered) -> None:
+    answer = await entitled.world.chat(entitled.customer, max_tokens=10)
+    assert (answer.status_code, answer.headers["x-ratelimit-limit-requests"]) == (200, "11")
+    tables = {name.partition(" ")[2] for name in FIRST_OF_THE_DAY}
+    assert [name for name, _, _ in entitled.meter.take() if name.partition(" ")[2] in tables] == FIRST_OF_THE_DAY
+    for _ in range(2):
+        assert (await entitled.world.chat(entitled.customer, max_tokens=10)).status_code == 200
+        calls = entitled.meter.take()
+        assert [name for name, _, _ in calls] == [RESERVE, DECIDE, APPLY]
+        assert [units for _, units, _ in calls] == [1, 1, 1]

@@ -1,7 +1,7 @@
 """Operators and holdings: handing an account back to what its wallets hold, looking again, and the trail of both."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -96,11 +96,12 @@ async def test_an_open_window_follows_and_what_was_spent_stays_spent(office: Off
     stored = await office.holders.accounts.account(office.account)
     assert stored is not None
     key = account_window(office.account, office.holders.today)
-    await office.holders.windows.open(opened(key, stored.limits, stored.version), stored.version)
+    spent = replace(opened(key, stored.limits, stored.version), requests_left=496, budget_left_nano_usd=97 * 10**9)
+    await office.holders.windows.open(replace(spent, settled_nano_usd=3 * 10**9), stored.version)
     await office.change(limits_from="holdings")
     window = await office.holders.window(office.account)
     assert window is not None
-    assert (window.limits.requests, window.requests_left, window.budget_left_nano_usd) == (11, 11, 11 * 10**9)
+    assert (window.limits.requests, window.requests_left, window.budget_left_nano_usd) == (11, 7, 8 * 10**9)
 
 
 async def test_limits_that_holdings_gave_may_be_kept_for_good(office: Office) -> None:

@@ -116,11 +116,12 @@ def _accounts(administration: Administration) -> APIRouter:
     async def change(account_id: str, body: AccountChangeBody, request: Request) -> Json:
         before = account_shape(await accounts.get(account_id))
         changed = await accounts.change(account_id, body.wanted())
-        if body.by_holdings:
-            changed = await administration.refresh.account(account_id) or changed
-        after = account_shape(changed)
-        await audit.note(request.state.operator, "account.change", account_id, before, after)
-        return after
+        try:
+            if body.by_holdings:
+                changed = await administration.refresh.account(account_id) or changed
+        finally:
+            await audit.note(request.state.operator, "account.change", account_id, before, account_shape(changed))
+        return account_shape(changed)
 
     return router
 
@@ -263,14 +264,14 @@ def _holdings(administration: Administration) -> APIRouter:
     @router.post("/snapshot")
     async def snapshot(request: Request) -> Json:
         report = asdict(await snapshots.take_now())
-        await audit.note(request.state.operator, "holdings.snapshot", "holdings", None, report)
+        await audit.note(request.state.operator, "holdings.snapshot", "holdings", {}, report)
         return report
 
     @router.post("/refresh")
     async def look_again(request: Request, body: RefreshBody | None = None) -> Json:
         if body is None or body.account_id is None:
             report = asdict(await refresh.run())
-            await audit.note(request.state.operator, "holdings.refresh", "holdings", None, report)
+            await audit.note(request.state.operator, "holdings.refresh", "holdings", {}, report)
             return report
         account = await accounts.get(body.account_id)
         after = account_shape(await refresh.account(account.id) or account)
