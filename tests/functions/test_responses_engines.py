@@ -15,6 +15,7 @@ from jatevo.domain.ledger import Reason
 from jatevo.domain.tokens import UsageSource
 
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
+FUNCTION_NAMED = {"type": "function", "name": "look_up"}
 CUSTOM = {"type": "custom", "name": "patch"}
 SHELL = {"type": "local_shell"}
 COUNTED: dict[str, Any] = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
@@ -424,3 +425,49 @@ async def test_nobody_pays_above_the_reservation(both: World, upstream: Scripted
     assert entry.figures.overrun_nano_usd > 0
     assert upstream.asked[0].body["max_output_tokens"] == 16
     check_stream(answer.content)
+
+
+PICTURE = {"type": "input_image", "image_url": "https://pictures.example/a.png"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "shell_call_output", "call_id": "c", "output": [PICTURE]},
+        {"type": "code_interpreter_call", "id": "c", "outputs": [{"type": "image", "url": PICTURE["image_url"]}]},
+        {"type": "yet_unknown", "deep": {"er": [{"parts": [PICTURE]}]}},
+    ],
+)
+async def test_a_picture_is_refused_wherever_an_item_of_another_type_holds_it(
+    both: World, upstream: ScriptedUpstream, item: dict[str, Any]
+) -> None:
+    answer = await respond(both, both.customer(), "native", input=[item])
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_modality")
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("model", ["chat", "native"])
+async def test_a_member_of_reasoning_that_nobody_knows_is_refused(both: World, model: str) -> None:
+    answer = await respond(both, both.customer(), model, reasoning={"effort": "low", "budget": "all"})
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "reasoning.budget")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "sent"),
+    [
+        ([{"type": "web_search"}, {"type": "function", "name": "look_up"}], {"tools": [FUNCTION_NAMED]}),
+        ([{"type": "web_search"}], "none"),
+    ],
+)
+async def test_a_choice_names_no_tool_that_was_taken_out(
+    both: World, upstream: ScriptedUpstream, allowed: list[Any], sent: Any
+) -> None:
+    upstream.script = sending(completed(said("hi")))
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": allowed}
+
+    result = await streamed(both, "native", tools=[FUNCTION, {"type": "web_search"}], tool_choice=choice)
+
+    wanted = choice | sent if isinstance(sent, dict) else sent
+    assert upstream.asked[0].body["tool_choice"] == result.last["tool_choice"] == wanted

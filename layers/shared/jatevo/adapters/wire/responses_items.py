@@ -22,7 +22,7 @@ from jatevo.application.responses import Item
 from jatevo.domain.refusals import Code, Refusal, shown
 
 MOST_ITEMS = 4096
-IMAGES = frozenset({"input_image", "computer_screenshot"})
+IMAGES = frozenset({"input_image", "computer_screenshot", "image"})
 AUDIO = "input_audio"
 FILE = "input_file"
 TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -74,12 +74,15 @@ def check_pairs(prior: Sequence[Item], own: Sequence[Item]) -> None:
 
 
 def parts_of(item: Item) -> Iterable[Mapping[str, Any]]:
-    """Return the content parts of an item: of a message, of a tool's output, or the one of a screenshot."""
-    for member in (item.get("content"), item.get("output")):
+    """Return the content parts of an item; of one whose type is not known, every object in it: any may be a part."""
+    left: list[Any] = [item.get("content"), item.get("output")] if item["type"] in KNOWN else [*item.values()]
+    while left:
+        member = left.pop()
         if isinstance(member, Mapping):
             yield member
+            left += member.values() if item["type"] not in KNOWN else ()
         elif isinstance(member, list):
-            yield from (part for part in member if isinstance(part, Mapping))
+            left += member
 
 
 def _unpaired(place: str, detail: str) -> Invalid:

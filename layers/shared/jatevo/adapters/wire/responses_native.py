@@ -21,7 +21,7 @@ from jatevo.adapters.wire.responses_items import KNOWN
 from jatevo.adapters.wire.responses_native_items import NativeItems
 from jatevo.adapters.wire.responses_object import ResponseObject
 from jatevo.adapters.wire.responses_readers import ResponsesAnswerReader, ResponsesStreamReader
-from jatevo.adapters.wire.responses_to_chat import asks_logprobs, chat_fields
+from jatevo.adapters.wire.responses_to_chat import asks_logprobs, chat_fields, unknown_reasoning
 from jatevo.adapters.wire.responses_translated import unsupported
 from jatevo.application.exchange import InferenceRequest, Reading
 from jatevo.application.responses import Item
@@ -45,6 +45,7 @@ class NativeResponses:
 
     def refusal(self, request: InferenceRequest, pool: Pool) -> Refusal | None:
         name = next((name for name in request.body if not pool.passes_responses(name)), None)
+        name = name or unknown_reasoning(request.body)
         return None if name is None else unsupported(name, request.model)
 
     def upstream_body(self, request: InferenceRequest, pool: Pool, *, model: str, output_cap: int) -> Mapping[str, Any]:

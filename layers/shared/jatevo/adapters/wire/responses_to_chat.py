@@ -58,7 +58,12 @@ def untranslatable(body: Mapping[str, Any]) -> str | None:
     reasoning = body.get("reasoning", {})
     if reasoning.get("context") not in {None, *_CONTEXTS}:
         return "reasoning.context"
-    given = (name for name, value in reasoning.items() if value is not None)
+    return unknown_reasoning(body)
+
+
+def unknown_reasoning(body: Mapping[str, Any]) -> str | None:
+    """Return a member of `reasoning` that is none of the API's, or None: nobody knows what it would cost."""
+    given = (name for name, value in body.get("reasoning", {}).items() if value is not None)
     return next((f"reasoning.{name}" for name in given if name not in _REASONING), None)
 
 

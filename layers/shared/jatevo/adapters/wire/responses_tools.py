@@ -56,8 +56,17 @@ def served_tools(body: Mapping[str, Any]) -> dict[str, Any]:
     _check_names(kept)
     _check_choice(body.get("tool_choice", "auto"), kept, offered=len(tools))
     if kept:
-        return {**body, "tools": kept}
+        choice = {"tool_choice": _served_choice(body["tool_choice"])} if "tool_choice" in body else {}
+        return {**body, "tools": kept, **choice}
     return {name: value for name, value in body.items() if name not in {"tools", "tool_choice", "parallel_tool_calls"}}
+
+
+def _served_choice(choice: Any) -> Any:
+    """Return a choice that names no tool which was taken out."""
+    if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+        return choice
+    allowed = [tool for tool in choice["tools"] if not runs_upstream(tool)]
+    return {**choice, "tools": allowed} if allowed else "none"
 
 
 def _check_tool(tool: Mapping[str, Any], place: str) -> None:
