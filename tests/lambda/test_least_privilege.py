@@ -165,6 +165,7 @@ async def kept(cloud: Cloud, customer: dict[str, str], method: str, path: str, b
 async def owners_look_after_themselves(cloud: Cloud) -> None:
     """Sign in, link and unlink a wallet, every route of keys, the books, sign out everywhere."""
     inside = await Door(cloud.client).signed_in(EvmPerson())
+    await owners_try_the_playground(cloud, inside)
     linked = (await inside.link(SolanaPerson())).raise_for_status().json()["wallet"]
     made = (await inside.ask("POST", "/account/v1/keys", {"requests_per_day": 5})).raise_for_status().json()
     key = f"/account/v1/keys/{made['key_id']}"
@@ -182,6 +183,16 @@ async def owners_look_after_themselves(cloud: Cloud) -> None:
     ):
         answer = await inside.ask(method, path, body)
         assert answer.is_success, (method, path, answer.text, cloud.log())
+
+
+async def owners_try_the_playground(cloud: Cloud, inside: Door) -> None:
+    """With the token of a session, and with its cookie; a wallet that holds nothing may ask, and be told so."""
+    for headers in (
+        {"authorization": f"Bearer {inside.bearer}"},
+        {"cookie": f"__Host-jatevo-session={inside.bearer}"},
+    ):
+        answer = await cloud.client.post("/playground/v1/chat/completions", json=chat(), headers=headers)
+        assert answer.status_code in {403, 429}, (answer.text, cloud.log())
 
 
 async def visitors_look(cloud: Cloud) -> None:

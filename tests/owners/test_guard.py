@@ -3,16 +3,14 @@
 from typing import Any
 
 import pytest
-from fastapi import Request
 from jatevo_testing.owners import SITE
 
+from jatevo.adapters.http.session_cookies import cookie_of
 from jatevo.domain.sign_in import site_at
-from jatevo_account.guard import cookie_of
 
 
-def request(headers: dict[str, list[str]] | None) -> Request:
-    scope: dict[str, Any] = {"type": "http", "headers": [], "aws.event": {"multiValueHeaders": headers}}
-    return Request(scope)
+def scope_of(headers: dict[str, list[str]] | None) -> dict[str, Any]:
+    return {"type": "http", "headers": [], "aws.event": {"multiValueHeaders": headers}}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +29,7 @@ def test_each_cookie_header_of_an_event_is_read_by_itself(
 ) -> None:
     site = site_at(SITE)
     assert site is not None
-    assert cookie_of(request(headers), site) == found
+    assert cookie_of(scope_of(headers), site) == found
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_every_setting_of_a_function_is_one_that_the_code_reads() -> None:
 def test_the_defaults_of_the_template_are_those_of_the_code() -> None:
     deployed = settings_from(built.functions()["InferenceFunction"].environment)
     differing = {field.name for field in fields(Settings) if getattr(deployed, field.name) != field.default}
-    assert differing == {"cors_origin"}
+    assert differing == {"cors_origin", "public_url"}
 
 
 def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_default(template: dict[str, Any]) -> None:
@@ -86,8 +86,8 @@ def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_def
     assert function["Condition"] == resources["DedicatedLaneApi"]["Condition"] == "HasDedicatedLane"
     variables = function["Properties"]["Environment"]["Variables"]
     twin = resources["InferenceFunction"]["Properties"]["Environment"]["Variables"]
-    shared = {name: value for name, value in twin.items() if not name.startswith("JATEVO_PLAYGROUND")}
-    assert variables == {**shared, "JATEVO_ONLY_LANE": {"Ref": "DedicatedLane"}}, "visitors have no place in it"
+    shared = {name: value for name, value in twin.items() if not name.startswith(("JATEVO_PLAYGROUND", "JATEVO_PUBLIC_URL"))}
+    assert variables == {**shared, "JATEVO_ONLY_LANE": {"Ref": "DedicatedLane"}}, "it has no playground"
     paths = resources["DedicatedLaneApi"]["Properties"]["Body"]["paths"]
     for_everybody = resources["Api"]["Properties"]["Body"]["paths"]
     streamed = {path for path, methods in for_everybody.items() if "response-streaming" in json.dumps(methods)}
@@ -200,7 +200,8 @@ def test_people_sign_in_at_the_address_that_the_stack_has(resources: dict[str, A
         "https://${DomainName}",
         "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${Stage}",
     ]
-    assert built.functions()["AccountFunction"].environment["JATEVO_PUBLIC_URL"] == "ssm:/jatevo/public-url"
+    for name in ("AccountFunction", "InferenceFunction"):
+        assert built.functions()[name].environment["JATEVO_PUBLIC_URL"] == "ssm:/jatevo/public-url"
 
 
 def test_every_schedule_retries_and_what_fails_is_kept_for_two_weeks(resources: dict[str, Any]) -> None:

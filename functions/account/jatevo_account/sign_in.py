@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from jatevo.adapters.http.asgi import source_ip
 from jatevo.adapters.http.key_bodies import Body
+from jatevo.adapters.http.session_cookies import comes_from_elsewhere, session_cookie
 from jatevo.adapters.http.starlette_errors import Errors
 from jatevo.adapters.signatures.verifier import MAX_TEXT
 from jatevo.application.self_service import SelfService
@@ -17,7 +18,7 @@ from jatevo.domain.refusals import Refusal
 from jatevo.domain.sessions import Session, csrf_token
 from jatevo.domain.sign_in import Site
 from jatevo_account.answers import answer, done
-from jatevo_account.guard import Guard, comes_from_elsewhere, owner_of, session_cookie, token_of
+from jatevo_account.guard import Guard, owner_of, token_of
 
 
 class WalletBody(Body):
@@ -76,7 +77,7 @@ def sign_in_routes(services: Callable[[], SelfService], errors: Errors) -> APIRo
 def _opened(opened: OpenedSession, request: Request, site: Site | None) -> Response:
     """Return a new session; as a cookie too, unless a page of another origin asks, which could plant it on somebody."""
     session, headers = opened.session, {}
-    if site is not None and not comes_from_elsewhere(request, site):
+    if site is not None and not comes_from_elsewhere(request.scope, site):
         lifetime_s = session.expires_at_unix_s - session.created_at_unix_s
         headers["set-cookie"] = session_cookie(site, opened.token, lifetime_s)
     return answer({"token": opened.token, **_shape(session, opened.token)}, headers=headers)

@@ -44,13 +44,13 @@ from jatevo.application.counters import Counters
 from jatevo.application.exchange import InferenceRequest
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
-from jatevo.application.playground import Playground
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal
 from jatevo_inference.endpoints import ChatEndpoint, CodexEndpoint, Endpoint, InputTokensEndpoint, ResponsesEndpoint
+from jatevo_inference.playground import PlaygroundCallers
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ KEEP_NOTHING = "x-jatevo-zdr"
 """The request header by which a client wants nothing of its request to be kept, here or upstream: `true`."""
 CHAT_PATH = "/v1/chat/completions"
 PLAYGROUND_PATH = "/playground/v1/chat/completions"
-"""The same for those without a key; who sends one is its account's."""
+"""The same for those without a key, too: see `playground`."""
 RESPONSES_PATH = "/v1/responses"
 INPUT_TOKENS_PATH = "/v1/responses/input_tokens"
 CODEX_PATH = "/backend-api/codex/responses"
@@ -92,7 +92,7 @@ class InferenceServices:
     randomness: Randomness
     wording: ErrorWording
     histories: Histories
-    playground: Playground
+    playground: PlaygroundCallers
 
 
 class InferenceApp:
@@ -212,10 +212,9 @@ class _Request:
         return None
 
     async def _who(self) -> Caller | Refusal:
-        token, source = bearer_token(self._scope), source_ip(self._scope)
-        if token is None and self._scope["path"].rstrip("/") == PLAYGROUND_PATH:
-            return await self._services.playground.visitor(source)
-        return await self._services.access.authenticate(token, source)
+        if self._scope["path"].rstrip("/") == PLAYGROUND_PATH:
+            return await self._services.playground.who(self._scope)
+        return await self._services.access.authenticate(bearer_token(self._scope), source_ip(self._scope))
 
     async def _body(self) -> bytes | Refusal:
         """Return the body, unpacked, or why it is not taken."""

@@ -2,6 +2,7 @@
 
 from jatevo.bootstrap import Gateway, settings_from
 from jatevo_inference.app import InferenceApp, InferenceServices
+from jatevo_inference.playground import PlaygroundCallers
 
 
 def create_app(gateway: Gateway | None = None) -> InferenceApp:
@@ -10,12 +11,12 @@ def create_app(gateway: Gateway | None = None) -> InferenceApp:
     return InferenceApp(
         InferenceServices(
             access=gateway.access,
+            playground=PlaygroundCallers(gateway.access, gateway.playground(), gateway.sessions, gateway.site),
             inference=gateway.inference(),
             counters=gateway.counters,
             clock=gateway.clock,
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
-            playground=gateway.playground(),
             histories=gateway.histories(),
         )
     )

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from jatevo.application.prices import Prices, PriceStore
     from jatevo.application.registry import Registry
     from jatevo.application.self_service import SelfService
+    from jatevo.application.sessions import Sessions
     from jatevo.application.showcase import Showcase
     from jatevo.application.snapshots import Snapshots
     from jatevo.application.usage import UsageReports
@@ -162,7 +163,7 @@ class Settings:
             visitor=Limits(
                 self.playground_visitor_requests_per_day,
                 _usd("PLAYGROUND_VISITOR_USD_PER_DAY", self.playground_visitor_usd_per_day),
-                concurrency=1,
+                concurrency=2,  # an answer that was stopped may still be read to its end when the next prompt comes
             ),
             models=models or None,
         )
@@ -381,7 +382,6 @@ class Gateway(Process):
         from jatevo.application.self_service.budgets import Budgets
         from jatevo.application.self_service.keys import OwnKeys
         from jatevo.application.self_service.wallets import LinkedWallets
-        from jatevo.application.sessions import Sessions
         from jatevo.application.sign_in import Proofs, SignIn
 
         clock, randomness, settings = self.clock, self.randomness, self.settings
@@ -389,7 +389,7 @@ class Gateway(Process):
         stored = DynamoSessions(self.dynamodb, self.names)
         wallets = DynamoWallets(self.dynamodb, self.names)
         attempts = Attempts(stored, clock, AttemptBounds())
-        sessions = Sessions(stored, self.directory, clock, randomness, lifetime_s=settings.session_s)
+        sessions = self.sessions()
         chains = settings.chain_ids
         nodes = partial(self._nodes, "EVM_RPC_URLS", settings.evm_rpc_urls)
         signatures = WalletSignatures(nodes, chains.evm)
@@ -407,6 +407,14 @@ class Gateway(Process):
             books=OwnBooks(registry, usage, self.ledger, clock),
             budgets=Budgets(self.entitlements(), self.counters, clock),
         )
+
+    def sessions(self) -> "Sessions":
+        """Return what opens, finds and ends sessions."""
+        from jatevo.adapters.dynamodb.sessions import DynamoSessions
+        from jatevo.application.sessions import Sessions
+
+        stored = DynamoSessions(self.dynamodb, self.names)
+        return Sessions(stored, self.directory, self.clock, self.randomness, lifetime_s=self.settings.session_s)
 
     async def site(self) -> Site | None:
         """Return where people sign in; None where that is not set. Raises SettingsError."""

@@ -119,7 +119,7 @@ def serve(teller: Connection, settings: Settings, doom: Doom | None) -> None:
     if doom is not None:
         gateway.windows = cast("DynamoWindows", Doomed(gateway.windows, doom))
         gateway.ledger = cast("DynamoLedger", Doomed(gateway.ledger, doom))
-    server = uvicorn.Server(uvicorn.Config(create_app(gateway), log_level="error", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(create_app(gateway), log_level="error", ws="none", proxy_headers=False))
     listening = socket.create_server((LOOPBACK, 0), backlog=2048)
     teller.send(listening.getsockname()[1])
     teller.close()

@@ -2,7 +2,7 @@
 // The playground: a conversation with one model, streamed. Without a key it runs on the visitors' quota, with a key or a
 // session on one's own; what an answer cost and what remains come with the answer.
 import { byId, field, fill, h, notice } from "./dom.js";
-import { Refusal, events, json, send } from "./http.js";
+import { Refusal, events, json, rememberCsrf, send } from "./http.js";
 import { dollars, grouped, less, percent } from "./money.js";
 import { snippet } from "./snippets.js";
 
@@ -129,6 +129,21 @@ const cost = (usage) =>
   `${grouped(usage.prompt_tokens)} in · ${grouped(usage.completion_tokens)} out` + (usage.cost_usd ? ` · ${dollars(usage.cost_usd)}` : "");
 
 /**
+ * Send a request; in a tab that has not seen the session yet, fetch its proof when it is missed.
+ * @param {Parameters<typeof send>[1]} options
+ */
+async function sent(options) {
+  const path = "playground/v1/chat/completions";
+  try {
+    return await send(path, options);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "csrf_refused") throw error;
+    rememberCsrf((await json("account/v1/auth/session")).csrf);
+    return send(path, options);
+  }
+}
+
+/**
  * Ask; and again where what stands in the way passes in seconds, such as an answer just stopped that is being settled.
  * @param {unknown} body
  * @param {AbortSignal} signal
@@ -136,7 +151,7 @@ const cost = (usage) =>
 async function sendPatiently(body, signal) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await send("playground/v1/chat/completions", { method: "POST", body, key: value("key"), signal });
+      return await sent({ method: "POST", body, key: value("key"), signal });
     } catch (error) {
       const passes = error instanceof Refusal && PASSING.has(error.code) && tries < 4;
       if (!passes) throw error;

@@ -20,7 +20,9 @@ from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.windows import Limits
 
 ACCOUNT_ID = "acct_playground"
-_KEY_ID = "key_playground"
+KEY_ID = "key_playground"
+"""What stands for a key in the books of who sends none: the playground's account, or the owner of a session."""
+KEY_NAME = "playground"
 _SALT_BYTES = 16
 _VISITOR_LENGTH = 20
 
@@ -35,6 +37,11 @@ class PlaygroundPolicy:
     limits: Limits
     visitor: Limits
     models: frozenset[str] | None = None
+
+
+def of_session(account: Account) -> Caller:
+    """Return the caller that a signed-in owner is: with all that the account may use, and no caps of a key."""
+    return Caller(ApiKey(KEY_ID, "", account.id, KEY_NAME, ""), account)
 
 
 class OpenAccount(Protocol):
@@ -68,7 +75,7 @@ class Playground:
         account = await self._account(policy)
         if not account.enabled:
             return _DISABLED
-        key = ApiKey(_KEY_ID, "", account.id, "playground", "", models=policy.models, lanes=frozenset())
+        key = ApiKey(KEY_ID, "", account.id, KEY_NAME, "", models=policy.models, lanes=frozenset())
         day = utc_day(self._clock.now_ms() // 1000)
         seen = f"{account.visitor_salt}/{day}/{source_network(source_ip)}"
         visitor_id = hashlib.sha256(seen.encode()).hexdigest()[:_VISITOR_LENGTH]

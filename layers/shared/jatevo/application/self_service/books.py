@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jatevo.application.administration import bounds
 from jatevo.application.administration.problems import InvalidValue
+from jatevo.application.playground import KEY_ID, KEY_NAME
 from jatevo.application.ports import Clock, Ledger
 from jatevo.application.registry import Page, Registry
 from jatevo.application.usage import UsageReports
@@ -76,4 +77,4 @@ class OwnBooks:
 
     async def key_names(self, account: Account) -> Mapping[str, str]:
         """Return the names of an account's keys by id; of deleted ones only the id is known."""
-        return {key.id: key.name for key in await self._registry.keys(account.id)}
+        return {KEY_ID: KEY_NAME} | {key.id: key.name for key in await self._registry.keys(account.id)}
