@@ -86,7 +86,9 @@ def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_def
     assert function["Condition"] == resources["DedicatedLaneApi"]["Condition"] == "HasDedicatedLane"
     variables = function["Properties"]["Environment"]["Variables"]
     twin = resources["InferenceFunction"]["Properties"]["Environment"]["Variables"]
-    shared = {name: value for name, value in twin.items() if not name.startswith(("JATEVO_PLAYGROUND", "JATEVO_PUBLIC_URL"))}
+    shared = {
+        name: value for name, value in twin.items() if not name.startswith(("JATEVO_PLAYGROUND", "JATEVO_PUBLIC_URL"))
+    }
     assert variables == {**shared, "JATEVO_ONLY_LANE": {"Ref": "DedicatedLane"}}, "it has no playground"
     paths = resources["DedicatedLaneApi"]["Properties"]["Body"]["paths"]
     for_everybody = resources["Api"]["Properties"]["Body"]["paths"]
