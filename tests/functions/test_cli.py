@@ -258,6 +258,15 @@ async def test_looking_again_at_holdings(admin: Run) -> None:
     assert "no token is configured" in (await admin("snapshot", "now")).err
 
 
+async def test_an_account_is_handed_to_its_holdings_and_kept_from_them(admin: Run) -> None:
+    account = (await admin(*NEW, "--json")).json["account_id"]
+    handed = (await admin("account", "set", account, "--limits-from", "holdings", "--json")).json
+    assert (handed["limits_from"], handed["requests_per_day"]) == ("holdings", 0)
+    assert "limits from      operator" in (await admin("account", "set", account, "--requests-per-day", "5")).out
+    refused = await admin("account", "set", account, "--limits-from", "holdings", "--requests-per-day", "5")
+    assert (refused.status, "either set here or follow from holdings" in refused.err) == (1, True)
+
+
 async def test_the_sweeper(admin: Run) -> None:
     nothing = {"windows": 0, "expired": 0, "applied": 0, "failed": 0}
     assert (await admin("sweep", "--json")).json == nothing

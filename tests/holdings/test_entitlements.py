@@ -6,8 +6,8 @@ from dataclasses import replace
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
 
-from jatevo.domain.accounts import LimitsFrom, account_window
-from jatevo.domain.calendar import utc_day
+from jatevo.domain.accounts import Account, LimitsFrom, account_window
+from jatevo.domain.calendar import day_start_unix_s, utc_day
 from jatevo.domain.entitlement import Why
 from jatevo.domain.windows import opened
 
@@ -96,6 +96,43 @@ async def test_limits_never_go_back_to_an_earlier_day(holders: Holders) -> None:
     behind = await holders.process(ManualClock(holders.clock.now_ms())).renew(account, holders.today, afresh=True)
     assert behind is not None
     assert behind.entitled_day == tomorrow
+
+
+async def test_an_open_window_is_never_moved_to_another_days_limits(holders: Holders) -> None:
+    account = await holders.account(1, ALICE)
+    await holders.snapshot({ALICE: 11 * TOKEN_UNITS})
+    await holders.limits_of(account)
+    stored = await holders.accounts.account(account)
+    assert stored is not None
+    today = holders.today
+    await holders.windows.open(opened(account_window(account, today), stored.limits, stored.version), stored.version)
+    midnight = day_start_unix_s(today) + DAY_S
+    holders.clock.at_ms = (midnight - 240) * 1000
+    await holders.snapshot({ALICE: 100 * TOKEN_UNITS})
+    holders.clock.at_ms = (midnight - 2) * 1000
+    ahead = ManualClock((midnight + 2) * 1000)
+    for process, day in ((holders.process(ahead), utc_day(midnight)), (holders.process(), today)):
+        renewed = await process.renew(account, day, afresh=True)
+        assert renewed is not None
+        assert (renewed.entitled_day, renewed.limits.requests) == (utc_day(midnight), 100)
+        window = await holders.window(account)
+        assert window is not None
+        assert (window.key.period, window.limits.requests, window.requests_left) == (today, 11, 11)
+
+
+async def test_a_wallet_that_changes_hands_at_this_moment_counts_once(holders: Holders) -> None:
+    first, second = await holders.account(1, ALICE, solana_wallet(8)), await holders.account(2, BOB)
+    await holders.snapshot({ALICE: 11 * TOKEN_UNITS})
+
+    async def relinked() -> Account | None:
+        assert await holders.wallets.unlink(ALICE, first, staying=solana_wallet(8))
+        assert await holders.wallets.link(ALICE, second, holders.now_unix_s)
+        return await holders.process().renew(second, holders.today, afresh=True)
+
+    before = (holders.process().renew(first, holders.today, afresh=afresh) for afresh in (False, True))
+    *of_first, of_second = await asyncio.gather(*before, relinked())
+    assert of_second is not None
+    assert max(found.limits.requests for found in of_first if found is not None) + of_second.limits.requests <= 11
 
 
 async def test_an_operators_limits_stay(holders: Holders) -> None:
