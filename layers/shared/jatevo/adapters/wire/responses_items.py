@@ -1,8 +1,9 @@
 """
 Input items of the Responses API: checked, brought to one form, and paired.
 
-Guarantees of what `input_items` returns: each item is an object with a `type`; those of the types in `KNOWN` have the
-members that both engines rely on. Other types pass as they are: only upstreams that speak the format can take them.
+Guarantees of what `input_items` returns: each item is an object with a `type`, and its `id`, where it has one, is a
+string; those of the types in `KNOWN` have the members that both engines rely on. Other types pass as they are: only
+upstreams that speak the format can take them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,6 +100,8 @@ def _item(value: Any, place: str) -> Item:
         item["type"] = "message" if "role" in item else "item_reference"
     if not isinstance(item["type"], str) or not item["type"]:
         raise invalid(f"{place}.type", "a string that is not empty")
+    if not isinstance(item.get("id"), str | None):
+        raise invalid(f"{place}.id", "a string")
     _check_members(item, place)
     return item
 
