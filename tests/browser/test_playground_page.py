@@ -59,6 +59,19 @@ def test_with_a_key_it_spends_the_keys_account(opened: Opener, stack: Stack) -> 
     assert re.search(r"/ 11 daily", page.locator("#left-a").inner_text())
 
 
+def test_who_is_signed_in_spends_the_own_account_also_in_a_new_tab(opened: Opener, stack: Stack) -> None:
+    """A new tab has the cookie, but not the proof of the session: the page fetches it."""
+    page = opened("/dashboard", expects=("401", "403"))
+    page.locator("#wallets [data-wallet='demo']").click()
+    page.wait_for_selector("#account:visible")
+    page.evaluate("sessionStorage.clear()")
+    page.goto(f"{stack.url}/playground")
+    asked(page, "Say hello.", cap=8)
+    page.wait_for_selector(SAID)
+
+    assert re.search(r"/ 11 daily", page.locator("#left-a").inner_text())
+
+
 @pytest.mark.parametrize(
     ("tab", "word"), [("curl", "curl -N {url}/v1"), ("python", 'base_url="{url}/v1"'), ("js", 'baseURL: "{url}/v1"')]
 )
