@@ -248,3 +248,12 @@ async def test_a_lanes_day_starts_anew_with_the_day(place: Place) -> None:
     assert isinstance(await in_lane(place, lane), Refusal)
     place.clock.advance(86_400)
     assert isinstance(await in_lane(place, lane), Reservation)
+
+
+@pytest.mark.parametrize("place", ["capped"], indirect=True)
+async def test_a_refused_request_holds_nothing_in_any_window(place: Place) -> None:
+    account = replace(place.caller.account, limits=Limits(0, 10**9, 64), monthly=Limits(9, 10**9))
+    put_account(place.engine.calls, place.engine.names, account)
+    assert isinstance(await place.asked(replace(place.caller, account=account)), Refusal)
+    swept = [key async for key in place.windows.all_open()]
+    assert swept == []
