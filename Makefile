@@ -33,8 +33,8 @@ smoke: setup ## try a gateway as a client does: URL=https://… KEY=sk-clb-…
 services: setup ## what `sam local start-api` needs around it: engine, model, .local/sam-env.json
 	@exec $(BIN)/python -m jatevo_local.services --data $(DATA) $(if $(HOST),--host $(HOST))
 
-bench: setup ## what a request costs this gateway, against the bare upstream
-	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py
+bench: build ## what a request costs this gateway, over a stub of known timing: BENCH=--quick
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py $(BENCH)
 
 lint: setup ## format, lint, types, import rules, template
 	$(BIN)/ruff format --check .

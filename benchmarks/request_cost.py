@@ -1,117 +1,149 @@
 """
-What one request costs the gateway's process: CPU and wall time, plain and streamed, against a bare upstream.
+What one request costs: CPU and memory of the gateway's process, and the time that it adds, over a stub of known timing.
 
-    make bench
+    make bench                # a few minutes; a Markdown table
+    make bench BENCH=--quick  # fewer loads
 
-The gateway runs in this process, its engine (Dynoxide in memory) and a scripted upstream in others, so that CPU time is
-the gateway's own plus that of the client that drives it; the same client straight to the upstream is measured as well,
-and subtracted. Machines are noisy: compare figures of one run only.
+Gateway, engine (Dynoxide in memory), stub and driver are processes of their own; CPU is read from the kernel for the
+gateway's alone. Times are those of the driver, less the median of the same load straight to the stub; *jitter* is how
+far the time between two tokens is from the stub's, for 19 of 20. Each figure is the median of rounds that alternate
+between what is compared. Machines are noisy: compare figures of one run only.
 """
 
+import argparse
 import asyncio
-import os
 import statistics
-import sys
-import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
-from jatevo_testing.tables import fresh_tables
-from jatevo_testing.world import World
+from harness import meter
+from harness.driver import Load, Seen, drive
+from harness.stub import BETWEEN_S
+from harness.subjects import Laboratory, Subject, as_built, bare, laboratory, on_uvicorn
+from harness.tables import markdown
 
-from jatevo.bootstrap import Settings
-from jatevo_local.engine import AWS_ENVIRONMENT, start_dynoxide
-from jatevo_local.ports import accepts_connections, free_port
-from jatevo_local.processes import Children, Program
-
-REQUESTS = 300
+ROUND_S = 1.0
 ROUNDS = 3
-TOKENS = 32
+LOADS = [
+    Load(stream=stream, concurrency=concurrency, prompt_bytes=prompt_bytes)
+    for stream in (False, True)
+    for prompt_bytes in (1_000, 100_000)
+    for concurrency in (1, 16, 64)
+]
+QUICK = [Load(stream=stream, concurrency=concurrency) for stream in (False, True) for concurrency in (1, 16)]
+FEW_TOKENS, MANY_TOKENS = 8, 264
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Milliseconds of one request."""
+class Figures:
+    """What a load cost: per request, in milliseconds. `jitter_ms` None: it was not streamed."""
 
     cpu_ms: float
-    wall_ms: float
+    first_ms: float
+    first_p95_ms: float
+    jitter_ms: float | None
+    per_s: float
 
 
-async def cost_of(send: Callable[[], Awaitable[None]], concurrency: int) -> Cost:
-    """Return the medians over the rounds of CPU and wall time per request."""
-    for _ in range(20):
-        await send()
-    rounds = [await _round(send, concurrency) for _ in range(ROUNDS)]
-    return Cost(statistics.median(cost.cpu_ms for cost in rounds), statistics.median(cost.wall_ms for cost in rounds))
+async def measured(subject: Subject, load: Load, seconds: float = ROUND_S) -> Figures:
+    """Return the figures of one round."""
+    cpu = meter.cpu_s(subject.pids())
+    began = asyncio.get_running_loop().time()
+    seen = await drive(subject.url, subject.headers, subject.model, load, seconds)
+    took = asyncio.get_running_loop().time() - began
+    await asyncio.sleep(0.05)  # what ends after the answer is part of its cost
+    done = len(seen.whole_s)
+    return Figures(
+        cpu_ms=(meter.cpu_s(subject.pids()) - cpu) * 1000 / done,
+        first_ms=statistics.median(seen.first_s) * 1000,
+        first_p95_ms=_p95(seen.first_s) * 1000,
+        jitter_ms=_jitter_s(seen) * 1000 if seen.gaps_s else None,
+        per_s=done / took,
+    )
 
 
-async def _round(send: Callable[[], Awaitable[None]], concurrency: int) -> Cost:
-    async def worker() -> None:
-        for _ in range(REQUESTS // concurrency):
-            await send()
-
-    cpu, wall = time.process_time(), time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(concurrency)))
-    done = REQUESTS // concurrency * concurrency
-    return Cost((time.process_time() - cpu) * 1000 / done, (time.perf_counter() - wall) * 1000 / done)
+def _p95(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)]
 
 
-def sender(
-    client: httpx.AsyncClient, path: str, headers: dict[str, str], *, stream: bool
-) -> Callable[[], Awaitable[None]]:
-    """Return a function that sends one request and reads its answer."""
-    body = {
-        "model": "test-model",
-        "max_tokens": TOKENS,
-        "stream": stream,
-        "messages": [{"role": "user", "content": "x" * 1000}],
-    }
-
-    async def send() -> None:
-        answer = await client.post(path, json=body, headers=headers)
-        assert answer.status_code == 200, answer.text
-
-    return send
+def _jitter_s(seen: Seen) -> float:
+    # The last event of each answer, usage and end marker, comes with or after settling: it is no token.
+    return _p95([abs(gap - BETWEEN_S) for gap in seen.gaps_s if gap > BETWEEN_S / 10])
 
 
-async def measure(endpoint_url: str, upstream_port: int) -> None:
-    with fresh_tables(endpoint_url) as names:
-        world = World(endpoint_url, names.windows.removesuffix("-windows"), Settings())
-        base_url = f"http://127.0.0.1:{upstream_port}/v1"
-        world.apply_catalogue(base_url=base_url)
-        customer = world.customer(requests=10**6, budget_nano_usd=10**15)
-        async with httpx.AsyncClient(base_url=base_url, timeout=30) as bare:
-            print(f"{'':24}{'CPU ms':>10}{'wall ms':>10}{'bare CPU':>10}{'added CPU':>11}{'added wall':>12}")
-            for stream in (False, True):
-                for concurrency in (1, 16):
-                    ours = await cost_of(
-                        sender(world.client, "/v1/chat/completions", customer.headers, stream=stream), concurrency
-                    )
-                    theirs = await cost_of(sender(bare, "/chat/completions", {}, stream=stream), concurrency)
-                    kind = f"{'streamed' if stream else 'plain'}, {concurrency} at once"
-                    print(
-                        f"{kind:24}{ours.cpu_ms:10.2f}{ours.wall_ms:10.2f}{theirs.cpu_ms:10.2f}"
-                        f"{ours.cpu_ms - theirs.cpu_ms:11.2f}{ours.wall_ms - theirs.wall_ms:12.2f}"
-                    )
-        await world.close()
+def median(rounds: list[Figures]) -> Figures:
+    jitters = [one.jitter_ms for one in rounds if one.jitter_ms is not None]
+    return Figures(
+        cpu_ms=statistics.median(one.cpu_ms for one in rounds),
+        first_ms=statistics.median(one.first_ms for one in rounds),
+        first_p95_ms=statistics.median(one.first_p95_ms for one in rounds),
+        jitter_ms=statistics.median(jitters) if jitters else None,
+        per_s=statistics.median(one.per_s for one in rounds),
+    )
+
+
+async def compare(subjects: list[Subject], load: Load) -> list[Figures]:
+    """Return the figures of each subject, the rounds of all taken in turn."""
+    for subject in subjects:
+        await measured(subject, load, 0.3)
+    rounds = [[await measured(subject, load) for subject in subjects] for _ in range(ROUNDS)]
+    return [median(list(of_one)) for of_one in zip(*rounds, strict=True)]
+
+
+async def requests(ours: Subject, stub: Subject, loads: list[Load]) -> str:
+    rows = []
+    for load in loads:
+        here, there = await compare([ours, stub], load)
+        kind = f"{'streamed' if load.stream else 'plain'}, {load.prompt_bytes // 1000} KB, {load.concurrency} at once"
+        added, added_p95 = here.first_ms - there.first_ms, here.first_p95_ms - there.first_p95_ms
+        rows.append(
+            [
+                kind,
+                here.cpu_ms,
+                added,
+                added_p95,
+                here.jitter_ms,
+                there.jitter_ms,
+                here.per_s,
+                meter.rss_mb(ours.pids()),
+            ]
+        )
+    head = ["request", "CPU ms", "added ms", "p95", "jitter ms", "the stub's", "per s", "RSS MB"]
+    return markdown(head, rows)
+
+
+async def cpu_per_chunk_us(subject: Subject, concurrency: int) -> float:
+    """Return what one more chunk of a stream costs."""
+    few, many = (Load(stream=True, concurrency=concurrency, tokens=tokens) for tokens in (FEW_TOKENS, MANY_TOKENS))
+    rounds = [[(await measured(subject, load)).cpu_ms for load in (few, many)] for _ in range(ROUNDS)]
+    slopes = [(cpu_many - cpu_few) * 1000 / (MANY_TOKENS - FEW_TOKENS) for cpu_few, cpu_many in rounds]
+    return statistics.median(slopes)
+
+
+async def under_lambda(lab: Laboratory) -> list[object]:
+    """Return CPU per plain and streamed request and per chunk, and memory, of what was built."""
+    async with as_built(lab) as built:
+        cpu = [(await compare([built], Load(stream=stream)))[0].cpu_ms for stream in (False, True)]
+        return [built.name, *cpu, await cpu_per_chunk_us(built, 1), meter.rss_mb(built.pids(), peak=True)]
+
+
+async def report(lab: Laboratory, loads: list[Load]) -> None:
+    ours, stub = on_uvicorn(lab), bare(lab)
+    print(await requests(ours, stub, loads), end="\n\n")
+    cpu = [(await compare([ours], Load(stream=stream)))[0].cpu_ms for stream in (False, True)]
+    chunks = [await cpu_per_chunk_us(ours, concurrency) for concurrency in (1, 16)]
+    peak = meter.rss_mb(ours.pids(), peak=True)
+    rows = [[f"{ours.name} on uvicorn", *cpu, chunks[0], peak], await under_lambda(lab)]
+    print(markdown(["one at a time", "plain, CPU ms", "streamed, CPU ms", "a chunk, CPU µs", "peak MB"], rows))
+    print(f"\nCPU of one more chunk with 16 streams at once: {chunks[1]:.1f} µs")
+    print(f"CPU of waking a process that sleeps, on this machine: {await meter.wake_up_us():.1f} µs")
 
 
 def main() -> None:
-    os.environ.update(AWS_ENVIRONMENT)
-    with tempfile.TemporaryDirectory() as folder, Children(Path(folder), say=lambda _: None) as children:
-        engine = start_dynoxide(children, free_port())
-        port = free_port()
-        children.start(
-            Program(
-                "upstream",
-                [sys.executable, "-m", "jatevo_testing.upstream", str(port)],
-                ready=lambda: accepts_connections(port),
-            )
-        )
-        asyncio.run(measure(engine.endpoint_url, port))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer loads")
+    options = parser.parse_args()
+    with laboratory() as lab:
+        asyncio.run(report(lab, QUICK if options.quick else LOADS))
 
 
 if __name__ == "__main__":
