@@ -25,8 +25,10 @@ STREAMED = (
     "/v1/chat/completions",
     "/playground/v1/chat/completions",
     "/v1/responses",
+    "/v1/responses/compact",
     "/v1/responses/input_tokens",
     "/backend-api/codex/responses",
+    "/backend-api/codex/responses/compact",
 )
 _CONNECTIONS_END_S = 10
 

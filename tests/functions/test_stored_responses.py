@@ -131,7 +131,6 @@ async def test_what_only_background_responses_have_is_refused(shop: Shop) -> Non
     assert "Cannot cancel a synchronous response" in cancelled.text
     streamed = await http.get(f"/v1/responses/{ID}", params={"stream": "true"})
     assert refused(streamed, 400, "unsupported_parameter", param="stream")
-    assert refused(await http.post("/v1/responses/compact", json={}), 400, "unsupported_parameter")
 
 
 async def test_include_is_checked(shop: Shop) -> None:

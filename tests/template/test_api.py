@@ -34,6 +34,7 @@ PATHS = (
     "/v1/conversations",
     "/v1/nothing",
     "/backend-api/codex/responses",
+    "/backend-api/codex/responses/compact",
     "/backend-api/codex/models",
     "/backend-api/codex/x",
     "/v1x",

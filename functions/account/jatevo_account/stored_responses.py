@@ -24,11 +24,6 @@ _NOT_IN_BACKGROUND = Refusal(
 _NOT_STREAMED = Refusal(
     Code.UNSUPPORTED_PARAMETER, "A stored response is not streamed again: get it without 'stream'.", param="stream"
 )
-_NOT_COMPACTED = Refusal(
-    Code.UNSUPPORTED_PARAMETER,
-    "Histories are not compacted here, because what that returns is for one provider's models to read. Ask a model for "
-    "a summary and go on from that, or send 'truncation': 'auto'.",
-)
 
 
 def stored_responses(services: AccountServices, callers: Callers) -> list[Routed]:
@@ -38,7 +33,6 @@ def stored_responses(services: AccountServices, callers: Callers) -> list[Routed
         ("GET", "/v1/responses/{response_id}", routes.get),
         ("DELETE", "/v1/responses/{response_id}", routes.delete),
         ("GET", "/v1/responses/{response_id}/input_items", routes.input_items),
-        ("POST", "/v1/responses/compact", routes.compact),
         ("POST", "/v1/responses/{response_id}/cancel", routes.cancel),
     ]
 
@@ -84,12 +78,6 @@ class _StoredResponses:
         async def answered(caller: Caller, *_: Window | None) -> Refusal:
             record = await self._record(caller, response_id)
             return record if isinstance(record, Refusal) else _NOT_IN_BACKGROUND
-
-        return await self._callers.answer(request, answered)
-
-    async def compact(self, request: Request) -> Response:
-        async def answered(*_: object) -> Refusal:
-            return _NOT_COMPACTED
 
         return await self._callers.answer(request, answered)
 

@@ -1,6 +1,6 @@
 """
 The ASGI app of the streamed routes: `POST [/playground]/v1/chat/completions`, `POST /v1/responses` (also as
-`/backend-api/codex/responses`) and `POST /v1/responses/input_tokens`.
+`/backend-api/codex/responses`), and beside them `/compact` and `/v1/responses/input_tokens`.
 
 Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
 have OpenAI's shape; a stream that breaks is left without its regular end, so that no client takes it for whole.
@@ -49,7 +49,15 @@ from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, QuotaFacts, Refusal
-from jatevo_inference.endpoints import ChatEndpoint, CodexEndpoint, Endpoint, InputTokensEndpoint, ResponsesEndpoint
+from jatevo_inference.endpoints import (
+    ChatEndpoint,
+    CodexEndpoint,
+    CompactionEndpoint,
+    Endpoint,
+    InputTokensEndpoint,
+    ResponsesEndpoint,
+    codex_wording,
+)
 from jatevo_inference.playground import PlaygroundCallers
 
 _log = logging.getLogger(__name__)
@@ -61,7 +69,9 @@ PLAYGROUND_PATH = "/playground/v1/chat/completions"
 """The same for those without a key, too: see `playground`."""
 RESPONSES_PATH = "/v1/responses"
 INPUT_TOKENS_PATH = "/v1/responses/input_tokens"
+COMPACT_PATH = "/v1/responses/compact"
 CODEX_PATH = "/backend-api/codex/responses"
+CODEX_COMPACT_PATH = "/backend-api/codex/responses/compact"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 _TOO_LARGE = Refusal(Code.REQUEST_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB.")
 _INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
@@ -106,7 +116,9 @@ class InferenceApp:
             PLAYGROUND_PATH: ChatEndpoint(services.wording),
             RESPONSES_PATH: ResponsesEndpoint(*made),
             INPUT_TOKENS_PATH: InputTokensEndpoint(*made),
+            COMPACT_PATH: CompactionEndpoint(services.wording, services.histories),
             CODEX_PATH: CodexEndpoint(*made),
+            CODEX_COMPACT_PATH: CompactionEndpoint(codex_wording(services.wording), services.histories),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from jatevo.adapters.wire.chat_answer import ChatFormat
 from jatevo.adapters.wire.chat_request import parse_chat_request
+from jatevo.adapters.wire.compaction_format import CompactionFormat, compaction_request, parse_compaction_request
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_format import ResponsesFormat
 from jatevo.adapters.wire.responses_request import ResponsesRequest, inference_request, parse_responses_request
@@ -112,13 +113,41 @@ class CodexEndpoint(ResponsesEndpoint):
     echoed: str | None = "x-codex-turn-state"
 
     def __init__(self, wording: ErrorWording, histories: Histories, inference: Inference) -> None:
-        super().__init__(replace(wording, quota_type="usage_limit_reached"), histories, inference)
+        super().__init__(codex_wording(wording), histories, inference)
+
+
+class CompactionEndpoint:
+    """A history summed up: what the request continues is looked up, and nothing is kept of the answer."""
+
+    echoed: str | None = None
+    counts_only = False
+
+    def __init__(self, wording: ErrorWording, histories: Histories) -> None:
+        self.formats: Formats = CompactionFormat(wording)
+        self.wording = wording
+        self._histories = histories
+
+    async def asked(self, caller: Caller, raw: bytes) -> Asked | Refusal:
+        parsed = await _aside(len(raw), lambda: parse_compaction_request(raw))
+        if isinstance(parsed, Refusal):
+            return parsed
+        resolved = await self._histories.resolve(caller.account.id, parsed.turn)
+        if isinstance(resolved, Refusal):
+            return resolved
+        size = len(raw) if not resolved.prior else _SMALL_BODY_BYTES
+        request = await _aside(size, lambda: compaction_request(parsed, resolved))
+        return request if isinstance(request, Refusal) else Asked(request)
 
 
 class InputTokensEndpoint(ResponsesEndpoint):
     """How many tokens the input of a request comes to."""
 
     counts_only = True
+
+
+def codex_wording(wording: ErrorWording) -> ErrorWording:
+    """Return a wording with which Codex shows quota errors to its user."""
+    return replace(wording, quota_type="usage_limit_reached")
 
 
 async def _aside[T](size: int, work: Callable[[], T]) -> T:

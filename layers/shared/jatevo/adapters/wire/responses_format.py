@@ -8,7 +8,6 @@ from jatevo.adapters.wire.chat_answer import CHAT
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_native import NativeResponses
 from jatevo.adapters.wire.responses_translated import TranslatedResponses
-from jatevo.application.exchange import WireFormat
 from jatevo.domain.catalogue import Pool
 
 RESPONSES = "responses"
@@ -24,7 +23,7 @@ class ResponsesFormat:
         self._native = NativeResponses(wording)
         self._translated = TranslatedResponses(wording)
 
-    def for_pool(self, pool: Pool) -> WireFormat | None:
+    def for_pool(self, pool: Pool) -> NativeResponses | TranslatedResponses | None:
         if RESPONSES in pool.wire:
             return self._native
         return self._translated if CHAT in pool.wire else None

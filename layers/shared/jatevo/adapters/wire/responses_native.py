@@ -20,7 +20,7 @@ from jatevo.adapters.wire.responses_files import as_text
 from jatevo.adapters.wire.responses_items import KNOWN
 from jatevo.adapters.wire.responses_native_items import NativeItems
 from jatevo.adapters.wire.responses_object import ResponseObject
-from jatevo.adapters.wire.responses_readers import ResponsesAnswerReader, ResponsesStreamReader
+from jatevo.adapters.wire.responses_readers import ResponsesAnswerReader, ResponsesStreamReader, Source
 from jatevo.adapters.wire.responses_to_chat import asks_logprobs, chat_fields, unknown_reasoning
 from jatevo.adapters.wire.responses_translated import unsupported
 from jatevo.application.exchange import InferenceRequest, Reading
@@ -69,17 +69,20 @@ class NativeResponses:
         return says_too_long(body)
 
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesStreamReader:
-        return ResponsesStreamReader(_NativeSource(request, reservation_id), self._wording)
+        return ResponsesStreamReader(self.source(request, reservation_id, Events()), self._wording)
 
     def answer_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesAnswerReader:
-        return ResponsesAnswerReader(_NativeSource(request, reservation_id))
+        return ResponsesAnswerReader(self.source(request, reservation_id, Events()))
+
+    def source(self, request: InferenceRequest, reservation_id: str, events: Events) -> Source:
+        return _NativeSource(request, reservation_id, events)
 
 
 class _NativeSource:
     """A response of an upstream as the items of ours."""
 
-    def __init__(self, request: InferenceRequest, reservation_id: str) -> None:
-        self.events = Events()
+    def __init__(self, request: InferenceRequest, reservation_id: str, events: Events) -> None:
+        self.events = events
         self.response = ResponseObject(request, reservation_id, request.body.get("tools", ()))
         self._items = NativeItems(self.events, self.response.id, logprobs=asks_logprobs(request.body))
         self._parser = sse.SseParser()

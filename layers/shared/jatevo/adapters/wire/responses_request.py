@@ -33,6 +33,7 @@ from jatevo.adapters.wire.checks import (
     unsupported,
 )
 from jatevo.adapters.wire.json_schema import fault_in
+from jatevo.adapters.wire.responses_compaction import as_message
 from jatevo.adapters.wire.responses_files import is_text_file
 from jatevo.adapters.wire.responses_items import AUDIO, FILE, IMAGES, check_pairs, input_items, parts_of
 from jatevo.adapters.wire.responses_tools import served_tools
@@ -93,7 +94,7 @@ class ResponsesRequest:
 
 def parse_responses_request(raw: bytes) -> ResponsesRequest | Refusal:
     """Return what a body asks for, or the refusal that names what is wrong with it."""
-    return parsed(raw, "'model' and 'input'", _request)
+    return parsed(raw, "'model' and 'input'", responses_request)
 
 
 def inference_request(request: ResponsesRequest, resolved: Resolved) -> InferenceRequest | Refusal:
@@ -102,7 +103,7 @@ def inference_request(request: ResponsesRequest, resolved: Resolved) -> Inferenc
         check_pairs(resolved.prior, resolved.own)
     except Invalid as wrong:
         return wrong.refusal
-    items = (*resolved.prior, *resolved.own)
+    items = tuple(as_message(item) or item for item in (*resolved.prior, *resolved.own))
     if not items:
         return missing_or_invalid(None, "input", "a string or a list of items").refusal
     return InferenceRequest(
@@ -117,7 +118,8 @@ def inference_request(request: ResponsesRequest, resolved: Resolved) -> Inferenc
     )
 
 
-def _request(body: dict[str, Any]) -> ResponsesRequest:
+def responses_request(body: dict[str, Any]) -> ResponsesRequest:
+    """Return what a body of members that are not null asks for. Raises Invalid."""
     model = model_of(body)
     check_fields(body, _CHECKS)
     _check_streaming(body)

@@ -11,7 +11,7 @@ from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_events import Events
 from jatevo.adapters.wire.responses_from_chat import ChatItems, Wishes
 from jatevo.adapters.wire.responses_object import ResponseObject
-from jatevo.adapters.wire.responses_readers import ResponsesAnswerReader, ResponsesStreamReader
+from jatevo.adapters.wire.responses_readers import ResponsesAnswerReader, ResponsesStreamReader, Source
 from jatevo.adapters.wire.responses_to_chat import (
     asks_logprobs,
     chat_fields,
@@ -53,17 +53,20 @@ class TranslatedResponses:
         return says_too_long(body)
 
     def stream_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesStreamReader:
-        return ResponsesStreamReader(_ChatSource(request, reservation_id), self._wording)
+        return ResponsesStreamReader(self.source(request, reservation_id, Events()), self._wording)
 
     def answer_reader(self, request: InferenceRequest, reservation_id: str) -> ResponsesAnswerReader:
-        return ResponsesAnswerReader(_ChatSource(request, reservation_id))
+        return ResponsesAnswerReader(self.source(request, reservation_id, Events()))
+
+    def source(self, request: InferenceRequest, reservation_id: str, events: Events) -> Source:
+        return _ChatSource(request, reservation_id, events)
 
 
 class _ChatSource:
     """A chat answer as the items of a response."""
 
-    def __init__(self, request: InferenceRequest, reservation_id: str) -> None:
-        self.events = Events()
+    def __init__(self, request: InferenceRequest, reservation_id: str, events: Events) -> None:
+        self.events = events
         self.response = ResponseObject(request, reservation_id, offered_tools(request.body))
         self._stream = ChatStream(1)
         self._items = ChatItems(self.events, self.response.id, _wishes(request.body))
