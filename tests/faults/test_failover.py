@@ -115,6 +115,18 @@ async def test_a_stream_without_content_is_given_up_in_its_pool_s_time_and_anoth
     charged_once(await fleet.ask(stream=True), tries_exposed=1)
 
 
+async def test_who_has_waited_for_a_pool_in_vain_is_not_made_to_wait_again_at_once(fleet: Fleet) -> None:
+    """One account alone takes no pool down; but most of its time is not spent waiting for one that is silent."""
+    fleet.apply(a={"first_byte_s": 1})
+    fleet.behave(a=hang, b=FINE)
+    customer = fleet.customer()
+
+    for exposed in (1, 0, 0):
+        charged_once(await fleet.ask(customer, stream=True), tries_exposed=exposed)
+
+    assert fleet.asked() == {"a": 1, "b": 3}
+
+
 async def test_after_the_first_byte_nothing_else_is_tried(fleet: Fleet) -> None:
     fleet.behave(a=sending(HELLO, then="hang_up"), b=FINE)
 

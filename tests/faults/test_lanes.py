@@ -103,6 +103,42 @@ async def test_shared_load_at_four_times_capacity_takes_no_reserved_place(fleet:
     assert set(refused) == {"concurrency_limit"}
 
 
+async def test_what_others_met_in_a_pool_takes_no_place_away_from_those_who_have_their_own(fleet: Fleet) -> None:
+    """Two hostile accounts can have a pool rest; the lane that has places in it goes on all the same."""
+    divided(fleet)
+
+    async def poisoned(asked: Asked, connection: Connection) -> None:
+        if asked.body.get("user") == "poison":
+            await connection.reply(500, b"secret")
+        else:
+            await FINE(asked, connection)
+
+    fleet.behave(a=poisoned)
+    for _ in range(3):
+        await fleet.ask(user="poison")
+    assert (await fleet.ask_refused()).error["code"] == "upstream_unavailable"
+
+    member = fleet.customer(lanes=frozenset({"gold"}))
+    for _ in range(3):
+        assert (await fleet.ask(member, model="gold/test-model")).seen.status == 200
+
+
+async def test_who_has_places_of_its_own_gives_a_pool_up_once_its_own_requests_fail_there(fleet: Fleet) -> None:
+    divided(fleet)
+
+    async def down(_: Asked, connection: Connection) -> None:
+        await connection.reply(500, b"secret")
+
+    fleet.behave(a=down)
+    for _ in range(3):
+        await fleet.ask()
+    member = fleet.customer(lanes=frozenset({"gold"}))
+    for _ in range(2):
+        assert (await fleet.ask(member, model="gold/test-model")).seen.error["code"] == "upstream_error"
+    assert (await fleet.ask_refused(member, model="gold/test-model")).error["code"] == "upstream_unavailable"
+    assert fleet.asked()["a"] == 5
+
+
 async def test_a_full_lane_of_its_own_leaves_a_bare_name_to_the_shared_one(fleet: Fleet) -> None:
     divided(fleet, concurrency=4)
     go_on, all_there = asyncio.Event(), asyncio.Event()

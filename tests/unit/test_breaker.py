@@ -66,6 +66,14 @@ def test_failures_long_ago_do_not_count() -> None:
     assert not evidence(Failure(0), Failure(1), Failure(30_002)).convicts(RULES)
 
 
+def test_failures_that_each_took_longer_than_any_memory_count_as_long_as_they_follow_one_another() -> None:
+    """A process that serves one request at a time learns nothing else of a pool that is silent."""
+    in_a_row = [Failure(120_000 * at + at, account, took_ms=120_000) for at, account in enumerate("aba", start=1)]
+    assert evidence(*in_a_row).convicts(RULES)
+    idle = Failure(in_a_row[-1].at_ms + 150_000, "b", took_ms=120_000)
+    assert evidence(*in_a_row, idle).failures == (idle,)
+
+
 def test_several_accounts_that_meet_failures_open_it() -> None:
     assert evidence(Failure(0, "a"), Failure(1, "b"), Failure(2, "c")).convicts(RULES)
     assert evidence(Failure(0, "a"), Failure(1, "a"), Failure(2, "b")).convicts(RULES)

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from jatevo.bootstrap import Settings
-from jatevo_testing.bench import Bench, Told
-from jatevo_testing.served import served
+from jatevo_testing.bench import Bench, Told, check_seen
+from jatevo_testing.served import Seen, seen_by, served
 from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import Script, ScriptedUpstream
 from jatevo_testing.world import MODEL, Customer, World
@@ -86,6 +86,15 @@ class Fleet:
     async def ask(self, customer: Customer | None = None, **body: Any) -> Told:
         """Send one request and check what must hold whatever happens."""
         return await self.bench._told(customer or self.customer(), body)
+
+    async def ask_refused(self, customer: Customer | None = None, **body: Any) -> Seen:
+        """Send one request that is refused before anything is reserved, and return what its client saw."""
+        customer = customer or self.customer()
+        before = len(await self.world.ledger(customer))
+        seen = await seen_by(self.bench.client, customer.headers, **{"max_tokens": 100, **body})
+        check_seen(seen)
+        assert len(await self.world.ledger(customer)) == before
+        return seen
 
 
 @asynccontextmanager

@@ -4,7 +4,8 @@ How pools stand, as this process knows it: breakers, requests under way, and wha
 What is shared between processes is read every few seconds and written only when a breaker changes its state or an
 operator drains a pool; no request costs a read or a write. Guarantees: whatever the store does, no method raises, and
 no request fails for it. A pool is judged by several accounts: what one account met holds for that account at once, and
-for others only when it cannot have been that account's requests alone.
+for others only when it cannot have been that account's requests alone. Who has places of its own in a pool is not kept
+from them by what others met there.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _MOST_KEPT = 10_000
 _TOLERATED = 1
 """Failures of one account's requests at a pool before that account's next ones go elsewhere first."""
+_AS_LONG = 3
+"""How many times as long as a failure took its account goes elsewhere first: most of the time is not spent waiting."""
 
 
 @dataclass(slots=True)
@@ -70,18 +73,24 @@ class Health:
         """Have the next request read anew what is shared."""
         self._read_at_ms = None
 
-    def standing(self, pool_id: str, account_id: str) -> tuple[Standing, int]:
-        """Return how a pool stands for an account, and until when that holds where it cannot be asked."""
+    def standing(self, pool_id: str, account_id: str, *, own_places: bool = False) -> tuple[Standing, int]:
+        """
+        Return how a pool stands for an account, and until when that holds where it cannot be asked.
+
+        `own_places`: its lane has some there that nobody else can take. Then a rest that others caused makes the pool
+        its last choice only, until its own requests fail there as well.
+        """
         now_ms = self._clock.now_ms()
         pool = self._pools.get(pool_id) or _Pool()
         if pool.shared.drained_by is not None:
             return Standing.DRAINED, 0
         breaker = pool.shared.breaker
         asks = breaker.asks(now_ms)
-        if asks is State.OPEN:
-            return Standing.COOLING, breaker.until_ms
         doubt = self._doubts.get((account_id, pool_id))
-        if doubt is not None and now_ms < doubt.until_ms:
+        doubted = doubt is not None and now_ms < doubt.until_ms
+        if asks is State.OPEN:
+            return (Standing.DOUBTED, 0) if own_places and not doubted else (Standing.COOLING, breaker.until_ms)
+        if doubt is not None and doubted:
             return (Standing.COOLING, doubt.until_ms) if doubt.hold else (Standing.DOUBTED, 0)
         return (Standing.PROBE if asks is State.HALF_OPEN else Standing.WELL), 0
 
@@ -98,17 +107,21 @@ class Health:
         finally:
             self._under_way[pool_id, share] -= 1
 
-    async def may_ask(self, pool_id: str, account_id: str) -> tuple[bool, bool]:
-        """Return whether a pool may be asked at this moment, and whether that is its one probe, which is then taken."""
-        standing, _ = self.standing(pool_id, account_id)
+    async def may_ask(self, pool_id: str, account_id: str, *, own_places: bool = False) -> tuple[bool, bool]:
+        """
+        Return whether a pool may be asked at this moment, and whether that is its one probe, which is then taken.
+
+        `own_places` as in `standing`: then it may be asked without being its probe.
+        """
+        standing, _ = self.standing(pool_id, account_id, own_places=own_places)
         breaker = self._pool(pool_id).shared.breaker
         if standing in {Standing.COOLING, Standing.DRAINED}:
             return False, False
         now_ms = self._clock.now_ms()
-        if breaker.asks(now_ms) is State.CLOSED:
+        if breaker.asks(now_ms) is not State.HALF_OPEN:
             return True, False
         taken = await self._advance(pool_id, breaker.claimed(now_ms, self._rules))
-        return taken, taken
+        return taken or own_places, taken
 
     async def answered(self, pool_id: str, account_id: str, *, probe: bool) -> None:
         """Take note that a pool answered, be it to say that a body is wrong."""
@@ -127,34 +140,41 @@ class Health:
         _log.warning("pool %s: asked for the model %s, answered as %r", *other)
 
     async def failed(
-        self, pool_id: str, account_id: str, *, probe: bool, blameless: bool, retry_after_s: int | None = None
+        self,
+        pool_id: str,
+        account_id: str,
+        *,
+        probe: bool,
+        blameless: bool,
+        retry_after_s: int | None = None,
+        took_ms: int = 0,
     ) -> None:
         """
         Take note of a failed try. `blameless`: no request can have caused it, so that no account has to bear it.
 
-        `retry_after_s` is what the upstream asked for: it holds for this account at once, and for all once a second
-        account was told to wait, or failed.
+        `took_ms`: how long it was waited for. `retry_after_s` is what the upstream asked for: it holds for this account
+        at once, and for all once a second account was told to wait, or failed.
         """
         if self._rules.failures == 0:
             return
         now_ms = self._clock.now_ms()
         pool = self._pool(pool_id)
-        failure = Failure(now_ms, None if blameless else account_id)
+        failure = Failure(now_ms, None if blameless else account_id, took_ms)
         pool.evidence = pool.evidence.with_failure(failure, self._rules)
-        self._doubt(pool_id, account_id, now_ms, retry_after_s)
+        self._doubt(pool_id, account_id, now_ms, retry_after_s, took_ms)
         breaker = pool.shared.breaker
         told = retry_after_s is not None and len({kept.account for kept in pool.evidence.failures}) > 1
         if probe or (breaker.state is State.CLOSED and (told or pool.evidence.convicts(self._rules))):
             at_least_ms = (retry_after_s or 0) * 1000
             await self._advance(pool_id, breaker.tripped(now_ms, self._rules, at_least_ms=at_least_ms))
 
-    def _doubt(self, pool_id: str, account_id: str, now_ms: int, retry_after_s: int | None) -> None:
+    def _doubt(self, pool_id: str, account_id: str, now_ms: int, retry_after_s: int | None, took_ms: int) -> None:
         known = self._doubts.get((account_id, pool_id))
         recent = known is not None and now_ms < known.until_ms + self._rules.memory_ms
         failures = 1 + (known.failures if known is not None and recent else 0)
-        wait_ms = 0
+        wait_ms = _AS_LONG * took_ms
         if failures > _TOLERATED:
-            wait_ms = self._rules.cooldown_ms << min(failures - _TOLERATED - 1, 20)
+            wait_ms = max(wait_ms, self._rules.cooldown_ms << min(failures - _TOLERATED - 1, 20))
         if retry_after_s is not None:
             wait_ms = max(1, retry_after_s) * 1000
         if len(self._doubts) >= _MOST_KEPT:

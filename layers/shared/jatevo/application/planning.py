@@ -46,6 +46,10 @@ class Plan:
         """Return which part of a pool's concurrency its requests take: the lane's own, or the rest (empty)."""
         return share_of(self.lane, pool)
 
+    def has_own_places(self, pool: Pool) -> bool:
+        """Return whether the lane has places in a pool that nobody else can take."""
+        return pool.id in self.lane.guaranteed
+
 
 def share_of(lane: Lane, pool: Pool) -> str:
     """Return the name of the part of a pool's concurrency that a lane's requests take."""
@@ -163,7 +167,8 @@ class Planner:
 
     def _option(self, catalogue: Catalogue, caller: Caller, lane: Lane, candidate: Candidate) -> Option:
         pool = candidate.pool
-        standing, ready_at_ms = self._health.standing(pool.id, caller.account.id)
+        own_places = pool.id in lane.guaranteed
+        standing, ready_at_ms = self._health.standing(pool.id, caller.account.id, own_places=own_places)
         share = share_of(lane, pool)
         return Option(
             candidate.route,

@@ -164,12 +164,12 @@ class Tries:
         if not self._may_try():
             return None
         for candidate in routes:
-            pool_id = candidate.pool.id
-            if self._health.standing(pool_id, self._account_id)[0] in PASSED_OVER:
+            pool_id, own = candidate.pool.id, self._admitted.plan.has_own_places(candidate.pool)
+            if self._health.standing(pool_id, self._account_id, own_places=own)[0] in PASSED_OVER:
                 continue
             if not await self._slots.try_hold(self._admitted.reservation, self._admitted.plan.slots.get(pool_id)):
                 continue
-            allowed, probe = await self._health.may_ask(pool_id, self._account_id)
+            allowed, probe = await self._health.may_ask(pool_id, self._account_id, own_places=own)
             if allowed:
                 self._begun += 1
                 return candidate, probe
@@ -223,7 +223,7 @@ class Tries:
 
     async def _try[T](self, candidate: Candidate, probe: bool, begin: Begin[T]) -> tuple[Outcome[T], AsyncExitStack]:  # noqa: FBT001
         """Try one route, tell its pool's health how it went, and return what stays open."""
-        pool = candidate.pool
+        pool, began_ms = candidate.pool, self._clock.now_ms()
         async with AsyncExitStack() as opened:
             opened.enter_context(self._health.counted(pool.id, self._admitted.plan.share(pool)))
             outcome = await self._outcome(candidate, begin, opened)
@@ -243,6 +243,7 @@ class Tries:
                     probe=probe,
                     blameless=outcome.blameless,
                     retry_after_s=outcome.retry_after_s,
+                    took_ms=self._clock.now_ms() - began_ms,
                 )
                 return outcome, AsyncExitStack()
             await self._health.answered(pool.id, self._account_id, probe=probe)

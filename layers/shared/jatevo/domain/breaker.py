@@ -27,9 +27,9 @@ class Rules:
     """
     When a breaker opens, and for how long.
 
-    `failures` within `memory_ms` open it; with 0 nothing does. The cooldown doubles each time a probe fails, up to
-    `longest_ms`, which bounds what an upstream's Retry-After may ask for, too. A probe that has not come back for
-    `probe_ms` is given up.
+    `failures` in a row open it, none begun later than `memory_ms` after the one before; with 0 nothing does. The
+    cooldown doubles each time a probe fails, up to `longest_ms`, which bounds what an upstream's Retry-After may ask
+    for, too. A probe that has not come back for `probe_ms` is given up.
     """
 
     failures: int = 3
@@ -77,10 +77,14 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A try that failed. `account`: whose request it was, where the request itself may have been the cause."""
+    """
+    A try that failed, after it had `took_ms`. `account`: whose request it was, where the request itself may have been
+    the cause.
+    """
 
     at_ms: int
     account: str | None = None
+    took_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,15 @@ class Evidence:
     failures: tuple[Failure, ...] = ()
 
     def with_failure(self, failure: Failure, rules: Rules) -> "Evidence":
-        """Return the evidence with one more failure, and without what is too old."""
-        recent = [kept for kept in self.failures if failure.at_ms - kept.at_ms < rules.memory_ms]
+        """
+        Return the evidence with one more failure; alone, when the one before was long over as its try began.
+
+        Counted from there, because a process that serves one request at a time learns of a silent upstream slower than
+        any memory would last.
+        """
+        began_ms = failure.at_ms - failure.took_ms
+        in_a_row = bool(self.failures) and began_ms - self.failures[-1].at_ms < rules.memory_ms
+        recent = list(self.failures) if in_a_row else []
         if failure.account is not None:
             # One account weighs one less than it takes, however often it fails.
             own = [kept for kept in recent if kept.account == failure.account]
