@@ -16,7 +16,7 @@ from jatevo.adapters.dynamodb.grants import DynamoGrants
 from jatevo.adapters.dynamodb.ledger import DynamoLedger
 from jatevo.adapters.dynamodb.models import Tables
 from jatevo.adapters.dynamodb.registry import DynamoRegistry
-from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.adapters.dynamodb.schema import TableNames, definitions
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.application.access import Access
 from jatevo.application.administration.accounts import Accounts
@@ -28,6 +28,8 @@ from jatevo.application.reservations import Policy, Reservations
 from jatevo.application.sweeper import Sweeper
 from jatevo_local.engine import REGION
 from jatevo_testing.clocks import ManualClock, SeededRandomness
+from jatevo_testing.engine_model import MemoryEngine
+from jatevo_testing.engine_model.seam import models_over
 from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import REGISTRY, Wire
 from jatevo_testing.tables import fresh_tables, plain_client
@@ -62,13 +64,20 @@ class Process:
 
 @dataclass(frozen=True)
 class Engine:
-    """A real engine with tables, and blocking clients of it."""
+    """An engine with tables, and blocking clients of it: a real one, or the model of one."""
 
     endpoint_url: str
     names: TableNames
     calls: Any
     """Sends what goes over the wire, once each."""
     tables: Tables
+
+
+def in_memory() -> Engine:
+    """Return the model of an engine, with fresh tables."""
+    names = TableNames.with_prefix("simulated")
+    model = MemoryEngine(definitions(names))
+    return Engine("", names, model, models_over(model, names))
 
 
 @contextmanager
