@@ -5,10 +5,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from jatevo_testing.chain import TestChain
 from jatevo_testing.price_apis import TOKEN, Market, PriceApis, price_apis
 
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.bootstrap import Gateway, Settings, SettingsError
+from jatevo.domain.prices import Observation
 from jatevo_price_oracle import handler
 
 EVENT = {"source": "aws.scheduler", "detail-type": "Scheduled Event"}
@@ -109,3 +111,20 @@ def test_a_mean_over_less_than_half_an_hour_is_refused() -> None:
     with pytest.raises(SettingsError, match="window_s must be a whole number from 1800"):
         made.price_updates()
     made.close()
+
+
+async def test_a_source_that_names_no_chain_is_on_that_of_the_token(chain: TestChain) -> None:
+    feed = chain.node.deploy("aggregator", "JTVO / USD", 8)
+    chain.node.send("aggregator", feed, "publish", 10**6, 0)
+    source = {"kind": "aggregator", "address": feed, "block_max_age_s": 10**9}
+    made = gateway(
+        price_sources=json.dumps([source]),
+        price_rules="quorum=1",
+        evm_token=f"eip155:{chain.chain_id}/erc20:0x{'1' * 40}",
+        evm_rpc_urls=chain.url,
+    )
+    [asked] = made.price_updates()._sources
+    said = await asked.observe(chain.node.now_unix_s())
+    made.close()
+    assert isinstance(said, Observation), said
+    assert said.price_pico_usd == 10**10

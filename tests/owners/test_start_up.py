@@ -39,3 +39,13 @@ def test_a_public_address_that_cannot_be_meant_is_one_line_at_the_start(url: str
     with pytest.raises(SettingsError, match="JATEVO_PUBLIC_URL must be like"):
         settings_from({"JATEVO_PUBLIC_URL": url})
     assert settings_from({"JATEVO_PUBLIC_URL": "ssm:/jatevo/public-url"}).public_url == "ssm:/jatevo/public-url"
+
+
+def test_wallets_sign_in_on_the_chain_of_the_token_and_on_no_other() -> None:
+    """Whoever deploys a contract on one chain at the address of somebody's wallet on another answers for it there."""
+    token = {"JATEVO_EVM_TOKEN": "eip155:8453/erc20:0x" + "11" * 20}
+    assert settings_from(token).chain_ids.evm == 8453
+    assert settings_from(token | {"JATEVO_EVM_CHAIN_ID": "8453"}).chain_ids.evm == 8453
+    assert settings_from({}).chain_ids.evm == 1
+    with pytest.raises(SettingsError, match="wallets sign in on the chain of the token"):
+        settings_from(token | {"JATEVO_EVM_CHAIN_ID": "1"})

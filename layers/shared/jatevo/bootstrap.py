@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 JTVO = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/token:9VY2rDbtsBmTsBxoRF8hWSEUKGqnoQoe9V6W3JnjNgfm"
 """The real token, by its mint: others use its name."""
+_ETHEREUM = 1
 _SNAPSHOTS_KEPT_S = 14 * 86_400
 """Far longer than a snapshot counts, so that an operator can look into what a budget came from."""
 
@@ -98,7 +99,12 @@ class Settings:
     session_s: int = 43_200
     """How long a session lasts."""
     evm_chain_id: int = 0
-    """The EVM chain whose wallets sign in, and on which contract wallets are asked; 0: the token's, else Ethereum."""
+    """
+    The EVM chain whose wallets sign in, and on which contract wallets are asked; 0: the token's, else Ethereum.
+
+    With a token it can only be the token's: an address that is one person's contract on one chain may be another's on
+    another, so who answers for a wallet must be asked where its tokens are.
+    """
     evm_rpc_urls: str = ""
     """Nodes of that chain, comma separated, in the order in which they are tried; or `ssm:` and where they are kept."""
     evm_token: str = ""
@@ -183,8 +189,15 @@ class Settings:
 
     @property
     def chain_ids(self) -> ChainIds:
+        """The chains whose wallets sign in. Raises SettingsError."""
         token = _token("EVM_TOKEN", self.evm_token, Namespace.EIP155)
-        return ChainIds(self.evm_chain_id or (1 if token is None else int(token.chain)), self.solana_cluster)
+        of_token = 0 if token is None else int(token.chain)
+        if self.evm_chain_id and of_token and self.evm_chain_id != of_token:
+            raise SettingsError(
+                f"JATEVO_EVM_CHAIN_ID is {self.evm_chain_id}, and JATEVO_EVM_TOKEN is on the chain {of_token}: wallets "
+                "sign in on the chain of the token"
+            )
+        return ChainIds(self.evm_chain_id or of_token or _ETHEREUM, self.solana_cluster)
 
     @property
     def policy(self) -> Policy:
@@ -518,7 +531,7 @@ class Gateway(Process):
         from jatevo.application.price_updates import PriceUpdates
 
         rules, urls = self.settings.bounds_of_prices, self.settings.evm_rpc_urls
-        evm = EvmDefaults((urls,) if urls else (), self.settings.evm_chain_id)
+        evm = EvmDefaults((urls,) if urls else (), self.settings.chain_ids.evm)
         try:
             sources = sources_from(self.settings.price_sources, self.secrets, evm)
         except SourcesError as error:
@@ -573,6 +586,7 @@ class Gateway(Process):
             DynamoEntitled(self.dynamodb, self.names),
             self.entitlements(),
             self.clock,
+            self.randomness,
         )
 
     def snapshots(self) -> "Snapshots":
