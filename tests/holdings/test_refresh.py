@@ -1,24 +1,25 @@
 """Looking again: what left counts less at once, what came counts tomorrow, and what no chain tells stays as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from jatevo_testing.chain import TestChain, evm_wallet
 from jatevo_testing.clocks import SeededRandomness
-from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
+from jatevo_testing.holders import DOLLAR_PICO, TOKEN_UNITS, Holders, solana_wallet
 from jatevo_testing.solana import SolanaStandIn, solana_node
 
 from jatevo.adapters.chains.evm import EvmReader
 from jatevo.adapters.chains.solana import SolanaReader
 from jatevo.adapters.wire.budget_report import budget_report
+from jatevo.application import holdings_refresh
 from jatevo.application.counters import Counters
 from jatevo.application.holdings import BalanceReader
 from jatevo.application.holdings_refresh import HoldingsRefresh, RefreshReport
 from jatevo.application.self_service.budgets import Budgets
 from jatevo.application.snapshots import Snapshots
 from jatevo.domain.entitlement import EntitlementPolicy, Why
-from jatevo.domain.holdings import Token
-from jatevo.domain.wallets import Namespace
+from jatevo.domain.holdings import Reading, Token
+from jatevo.domain.wallets import Namespace, Wallet
 
 ALICE, BOB = solana_wallet(1), solana_wallet(2)
 
@@ -30,10 +31,15 @@ def node(holders: Holders) -> Iterator[SolanaStandIn]:
         yield served
 
 
-def refreshing(holders: Holders, reader: BalanceReader) -> HoldingsRefresh:
-    readers = {reader.token.namespace: reader}
+def refreshing(holders: Holders, reader: BalanceReader, *, seed: int = 1) -> HoldingsRefresh:
     return HoldingsRefresh(
-        readers, holders.claims, holders.store, holders.accounts, holders.entitlements, holders.clock
+        {reader.token.namespace: reader},
+        holders.claims,
+        holders.store,
+        holders.accounts,
+        holders.entitlements,
+        holders.clock,
+        SeededRandomness(seed),
     )
 
 
@@ -45,6 +51,22 @@ def snapshots(holders: Holders, reader: BalanceReader) -> Snapshots:
 
 def on_solana(holders: Holders, node: SolanaStandIn) -> SolanaReader:
     return SolanaReader(node.token, lambda: [node.url], holders.clock)
+
+
+class TimeIsUp(BaseException):
+    """Lambda ends a run that takes too long, wherever it is."""
+
+
+class ShortLived(SolanaReader):
+    """Reads balances once, and then its time is up."""
+
+    asked = 0
+
+    async def now(self, wallets: Sequence[Wallet]) -> Reading:
+        self.asked += 1
+        if self.asked > 1:
+            raise TimeIsUp
+        return await super().now(wallets)
 
 
 async def limits(holders: Holders, account_id: str) -> int:
@@ -105,6 +127,34 @@ async def test_only_accounts_of_today_are_looked_at(holders: Holders, node: Sola
     assert await refreshing(holders, reader).run() == RefreshReport()
 
 
+async def test_runs_that_are_ended_by_their_time_get_to_everybody_in_the_end(
+    holders: Holders, node: SolanaStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdings_refresh, "_BATCH", 2)
+    reader = on_solana(holders, node)
+    sellers = [solana_wallet(number) for number in range(10, 16)]
+    for wallet in sellers:
+        node.hold(wallet, 11 * TOKEN_UNITS)
+    await snapshots(holders, reader).take_now()
+    accounts = [await holders.account(number, wallet) for number, wallet in enumerate(sellers, start=10)]
+    for account in accounts:
+        await refreshing(holders, reader).account(account)
+    holders.clock.advance(60)
+    for wallet in sellers:
+        node.transfer(wallet, BOB, 8 * TOKEN_UNITS)
+
+    async def lowered() -> int:
+        return [await limits(holders, account) for account in accounts].count(3)
+
+    served = []
+    for seed in range(12):
+        with pytest.raises(TimeIsUp):
+            await refreshing(holders, ShortLived(node.token, lambda: [node.url], holders.clock), seed=seed).run()
+        served.append(await lowered())
+    assert served[0] == 2
+    assert served[-1] == len(accounts)
+
+
 async def test_a_budget_explains_itself(holders: Holders, node: SolanaStandIn) -> None:
     reader = on_solana(holders, node)
     await snapshots(holders, reader).take_now()
@@ -129,6 +179,23 @@ async def test_a_budget_explains_itself(holders: Holders, node: SolanaStandIn) -
         str(BOB): ["bought_since"],
     }
     assert [why["code"] for why in entitlement["why"]] == ["bought_since"]
+
+
+async def test_a_budget_says_what_would_raise_it_whatever_bounds_it(holders: Holders, node: SolanaStandIn) -> None:
+    reader = on_solana(holders, node)
+    await snapshots(holders, reader).take_now()
+    account_id = await holders.account(1, ALICE)
+    budgets = Budgets(holders.entitlements, Counters(holders.windows, holders.clock), holders.clock)
+
+    async def reasons() -> dict[str, str]:
+        account = await holders.accounts.account(account_id)
+        assert account is not None
+        why = budget_report(await budgets.today(account))["entitlement"]["why"]
+        return {reason["code"]: reason["message"] for reason in why}
+
+    assert "next snapshot" in (await reasons())["holdings"]
+    holders.price.in_force_pico_usd = 2 * DOLLAR_PICO
+    assert (await reasons()).keys() == {"price_held_back"}
 
 
 async def test_the_starter_allowance_is_off_unless_it_is_set(holders: Holders) -> None:

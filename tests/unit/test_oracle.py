@@ -148,6 +148,7 @@ def test_small_steps_up_meet_the_average_and_the_days_cap(line: Timeline) -> Non
         assert line.after(5 * MINUTE, price, price, price) is Reason.MOVED
     assert price > 8 * P
     assert P <= (line.quote().price_pico_usd or 0) < P * 115 // 100
+    assert line.quote().held_back
     line.runs(20 * HOUR, price, price, price)
     assert line.quote().price_pico_usd == line.quote().ceiling_pico_usd
 
@@ -155,6 +156,7 @@ def test_small_steps_up_meet_the_average_and_the_days_cap(line: Timeline) -> Non
 def test_a_fall_counts_at_once(line: Timeline) -> None:
     line.after(5 * MINUTE, P * 85 // 100, P * 85 // 100, P * 85 // 100)
     assert line.quote().price_pico_usd == P * 85 // 100
+    assert not line.quote().held_back
 
 
 def test_a_dip_is_forgotten_with_it(line: Timeline) -> None:

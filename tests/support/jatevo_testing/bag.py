@@ -52,7 +52,13 @@ class Bag:
             readers, holders.process_store(), holders.claims, holders.clock, SeededRandomness(seed)
         )
         self.refresh = HoldingsRefresh(
-            readers, holders.claims, holders.store, holders.accounts, holders.entitlements, holders.clock
+            readers,
+            holders.claims,
+            holders.store,
+            holders.accounts,
+            holders.entitlements,
+            holders.clock,
+            SeededRandomness(seed),
         )
         self.processes = [self._process(number) for number in range(3)]
 

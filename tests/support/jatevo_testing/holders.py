@@ -41,9 +41,10 @@ class Price:
     """A price that a test sets."""
 
     price_pico_usd: int | None = DOLLAR_PICO
+    in_force_pico_usd: int | None = None
 
     async def quote(self, now_unix_s: int) -> Quote:
-        return Quote(self.price_pico_usd, MarketState.OK, Basis.MARKET, now_unix_s)
+        return Quote(self.price_pico_usd, MarketState.OK, Basis.MARKET, now_unix_s, self.in_force_pico_usd)
 
 
 @dataclass

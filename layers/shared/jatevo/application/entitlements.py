@@ -93,6 +93,8 @@ class Entitlements:
         gained = earned(self.policy, holdings, quote.price_pico_usd)
         if snapshot is None:
             gained = replace(gained, why=(gained.why | {Why.NO_SNAPSHOT}) - {Why.NOT_IN_SNAPSHOT})
+        if quote.held_back:
+            gained = replace(gained, why=gained.why | {Why.PRICE_HELD_BACK})
         return Entitlement(day, snapshot, quote, holdings, gained)
 
     async def snapshot(self, day: str) -> Snapshot | None:

@@ -3,6 +3,9 @@ Looking again at what wallets hold, and letting entitlements follow.
 
 Selling lowers today's limits at the next look; what was bought counts from the next snapshot. It may run at any time,
 at once with itself, and for one account or all that are active. What a chain does not answer is left as it was.
+
+Accounts are done in batches, each whole, from one drawn by chance on: a run that is ended by its time has served some,
+and however many there are, nobody is always among those it never got to.
 """
 
 import logging
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 from jatevo.application.entitlements import Entitlements
 from jatevo.application.holdings import ChainUnavailable, Claims, EntitledAccounts, HoldingsStore, Readers, in_batches
-from jatevo.application.ports import Clock, StoreError
+from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.domain.accounts import Account
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.holdings import Snapshot
@@ -19,6 +22,7 @@ from jatevo.domain.wallets import Namespace, Wallet
 
 _log = logging.getLogger(__name__)
 _BATCH = 200
+"""Accounts that are done together, and wallets that one question names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class RefreshReport:
     wallets: int = 0
     unread: int = 0
     failed: int = 0
+
+    def __add__(self, other: "RefreshReport") -> "RefreshReport":
+        return RefreshReport(
+            self.accounts + other.accounts,
+            self.wallets + other.wallets,
+            self.unread + other.unread,
+            self.failed + other.failed,
+        )
 
 
 class HoldingsRefresh:
@@ -42,6 +54,7 @@ class HoldingsRefresh:
         accounts: EntitledAccounts,
         entitlements: Entitlements,
         clock: Clock,
+        randomness: Randomness,
     ) -> None:
         self._readers = readers
         self._claims = claims
@@ -49,12 +62,17 @@ class HoldingsRefresh:
         self._accounts = accounts
         self._entitlements = entitlements
         self._clock = clock
+        self._randomness = randomness
 
     async def run(self) -> RefreshReport:
         """Look at the wallets of every account that got limits for today, and renew those limits."""
         day = self._today()
         account_ids = [account_id async for account_id in self._accounts.entitled_on(day)]
-        return await self._refresh(account_ids, day)
+        first = self._randomness.bits(64) % max(1, len(account_ids))
+        report = RefreshReport()
+        for batch in in_batches(account_ids[first:] + account_ids[:first], _BATCH):
+            report += await self._refresh(batch, day)
+        return report
 
     async def account(self, account_id: str) -> Account | None:
         """Do so for one account, and return it as it then is. Raises StoreError."""

@@ -43,6 +43,7 @@ class Why(StrEnum):
     NO_WALLET = "no_wallet"
     NO_SNAPSHOT = "no_snapshot"
     NO_PRICE = "no_price"
+    PRICE_HELD_BACK = "price_held_back"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     NOT_IN_SNAPSHOT = "not_in_snapshot"
     BOUGHT_SINCE = "bought_since"

@@ -150,6 +150,12 @@ class Quote:
     witnesses: tuple[Witness, ...] = ()
     """What became of each source in the last run: for operators only."""
 
+    @property
+    def held_back(self) -> bool:
+        """Whether the price in force is higher than the one that counts: the average or a day's cap holds it back."""
+        price, in_force = self.price_pico_usd, self.in_force_pico_usd
+        return price is not None and in_force is not None and price < in_force
+
 
 def quote(oracle: Oracle, now_unix_s: int, rules: PriceRules) -> Quote:
     """Return the price that holds at an instant, from what was last decided."""

@@ -22,6 +22,8 @@ _WORDS = {
     Why.NO_WALLET: "No wallet is linked. Link one that holds the token.",
     Why.NO_SNAPSHOT: "There is no recent snapshot of holdings yet. One is taken every day shortly before 00:00 UTC.",
     Why.NO_PRICE: "The token has no trusted price right now. What was given today stays; nothing new is given.",
+    Why.PRICE_HELD_BACK: "The token's price has risen. A rise counts slowly: by the average of a day, and within "
+    "the most that a day may add.",
     Why.CLAIMED_ELSEWHERE: "A wallet counts for the account that it was linked to first today, until 00:00 UTC.",
     Why.NOT_IN_SNAPSHOT: "What a wallet held in today's snapshot is not known yet. It is read within a quarter hour.",
     Why.BOUGHT_SINCE: "What was bought after the snapshot counts from the next one: hold it until 00:00 UTC.",
@@ -31,6 +33,12 @@ _WORDS = {
     Why.ACCOUNT_CAP: "Holdings give an account {account_cap} and {account_requests} requests a day at most.",
     Why.STARTER: "This is the starter allowance; holdings worth more than it replace it.",
 }
+_HOLD_MORE = {
+    "code": "holdings",
+    "message": "All that you hold counts. What you hold when the next snapshot is taken, shortly before 00:00 UTC, "
+    "counts from then on: hold more.",
+}
+"""What is said where nothing else bounds a budget."""
 
 
 def budget_report(budget: Budget) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def _entitlement(entitlement: Entitlement, policy: EntitlementPolicy) -> dict[st
         "snapshot": None if entitlement.snapshot is None else _snapshot(entitlement.snapshot),
         "price": _price(entitlement.quote),
         "policy": _policy(policy),
-        "why": [{"code": str(why), "message": _words(why, policy)} for why in sorted(earned.why)],
+        "why": [{"code": str(why), "message": _words(why, policy)} for why in sorted(earned.why)] or [_HOLD_MORE],
     }
 
 
