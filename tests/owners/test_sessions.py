@@ -149,3 +149,19 @@ async def test_everything_that_is_stored_of_signing_in_is_forgotten(
     assert {item["owner"]["S"].partition("#")[0].partition("_")[0] for item in items} == {"acct", "nonce", "rate"}
     now = clock.now_ms() // 1000
     assert all(now < int(item["ttl"]["N"]) <= now + 43_200 + 3600 for item in items)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("PUT", KEYS, "GET, POST"),
+        ("GET", f"{KEYS}/key_x", "PATCH, DELETE"),
+        ("GET", f"{AUTH}/logout", "POST"),
+        ("DELETE", "/account/v1/wallets", "GET, POST"),
+    ],
+)
+async def test_a_route_says_all_that_it_takes(method: str, path: str, takes: str, inside: Door) -> None:
+    answer = await inside.ask(method, path)
+    refused(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == takes
+    assert f"takes {takes} only" in answer.json()["error"]["message"]

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
 from fastapi import FastAPI
 from jatevo_testing.owners import AUTH, Door, EvmPerson, SolanaPerson, code_of
 from jatevo_testing.refusals import refused
 from jatevo_testing.world import World
 
+from jatevo.adapters.dynamodb.sessions import DynamoSessions
+from jatevo.application.ports import StoreUnavailable
 from jatevo.application.self_service.wallets import MAX_WALLETS_PER_ACCOUNT
 
 WALLETS = "/account/v1/wallets"
@@ -79,6 +82,24 @@ async def test_an_unlinked_wallet_is_free_and_its_sessions_end(outside: Door, in
     assert code_of(await by_second.ask("GET", WALLETS)) == (401, "invalid_session")
     assert await wallets_of(inside) == [ada.wallet]
     assert await (await outside.signed_in(second)).account_id() != await inside.account_id()
+
+
+async def test_unlinking_again_ends_the_sessions_that_a_failure_left(
+    outside: Door, inside: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = EvmPerson()
+    await inside.link(second)
+    by_second = await outside.signed_in(second)
+
+    async def fails(*_arguments: object) -> None:
+        raise StoreUnavailable("the table does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DynamoSessions, "end", fails)
+        refused(await inside.ask("DELETE", f"{WALLETS}/{second.wallet}"), 503, "service_unavailable", kind="api_error")
+    assert (await by_second.ask("GET", WALLETS)).status_code == 200
+    refused(await inside.ask("DELETE", f"{WALLETS}/{second.wallet}"), 404, "not_found", param="wallet")
+    assert code_of(await by_second.ask("GET", WALLETS)) == (401, "invalid_session")
 
 
 async def test_an_unlinked_wallet_keeps_what_it_counted_for(inside: Door, world: World) -> None:

@@ -133,6 +133,7 @@ async def test_a_solana_signature_is_taken_in_base58_base64_and_hexadecimal() ->
             "0x" + signature.hex(),
         ):
             assert await SIGNATURES.valid(wallet, TEXT, text)
+            assert not await SIGNATURES.valid(wallet, TEXT, text + "\n")
             assert not await SIGNATURES.valid(wallet, TEXT + " ", text)
             assert not await SIGNATURES.valid(solana(bytes(32))[0], TEXT, text)
 

@@ -13,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jatevo.adapters.http.asgi import json_bytes
@@ -23,6 +24,7 @@ from jatevo.domain.refusals import Code, Refusal
 
 _log = logging.getLogger(__name__)
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NOT_FOUND = Refusal(Code.NOT_FOUND, "There is no such route.")
 STORE_DOWN = Refusal(Code.SERVICE_UNAVAILABLE, "The gateway cannot check this request right now. Try again shortly.")
 INTERNAL = Refusal(Code.INTERNAL_ERROR, "Something went wrong in the gateway. Try again.")
@@ -46,16 +48,27 @@ class Errors:
         """Make the framework's own errors, such as an unknown route, come out in our shape."""
         app.add_exception_handler(HTTPException, self._http_answer)
 
-    def _http_answer(self, _request: Request, error: Exception) -> Response:
+    def _http_answer(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
             return self.answer(NOT_FOUND)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "other methods")
-            return self.answer(Refusal(Code.METHOD_NOT_ALLOWED, f"This route takes {allowed} only."), error.headers)
+            allowed = ", ".join(_methods_of(request))
+            refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"This route takes {allowed} only.")
+            return self.answer(refusal, {"allow": allowed})
         if error.status_code == 413:
             return self.answer(Refusal(Code.REQUEST_TOO_LARGE, "The body is too large."))
         return self.answer(Refusal(Code.INVALID_REQUEST, "The request cannot be read."))
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return what a path takes: the framework names the methods of one route, and several may share a path."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in _METHODS if takes(method)]
 
 
 class Edge:

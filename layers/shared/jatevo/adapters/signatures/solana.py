@@ -11,6 +11,7 @@ https://www.rfc-editor.org/rfc/rfc8032, https://eprint.iacr.org/2020/1244 (what 
 
 import base64
 import binascii
+import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jatevo.domain.wallets import base58_decoded
 
 SIGNATURE_BYTES = 64
+_HEXADECIMAL = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2}){64})", re.ASCII)
 _P = 2**255 - 19
 _ORDER = 2**252 + 27742317777372353535851937790883648493
 _Y_MASK = 2**255 - 1
@@ -55,10 +57,8 @@ def _is_sound(point: bytes) -> bool:
 
 
 def _hexadecimal(text: str) -> bytes | None:
-    try:
-        return bytes.fromhex(text.removeprefix("0x")) if text.isascii() and " " not in text else None
-    except ValueError:
-        return None
+    form = _HEXADECIMAL.fullmatch(text)
+    return None if form is None else bytes.fromhex(form[1])
 
 
 def _base64(text: str) -> bytes | None:

@@ -74,7 +74,11 @@ class LinkedWallets:
         """Unlink a wallet, named by its canonical text, or say why not."""
         wallet = wallet_from_text(text)
         stored = None if wallet is None else await self._wallets.wallet(wallet)
-        if wallet is None or stored is None or stored.account_id != account_id:
+        if wallet is None:
+            return _NOT_LINKED
+        if stored is None or stored.account_id != account_id:
+            # Whoever unlinked it may have died before its sessions were ended.
+            await self._sessions.end_of_wallet(account_id, wallet)
             return _NOT_LINKED
         others = [linked.wallet for linked in await self._wallets.of_account(account_id) if linked.wallet != wallet]
         for other in others:
