@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from jatevo_testing.strategies import asks, budgets_nano_usd, margins_bps, models, prices, whole_usages
 
 from jatevo.domain.catalogue import InputEstimate, Model
 from jatevo.domain.money import charge_nano_usd
-from jatevo.domain.pricing import Price, Rates
+from jatevo.domain.pricing import LongContext, Price, Rates
 from jatevo.domain.projection import (
     SMALLEST_DEFAULT_CAP,
     Ask,
@@ -35,10 +35,34 @@ def test_no_answer_within_the_projection_is_charged_more_than_it(
     text = text_tokens(model, ask)
     images = ask.size.images * model.estimate.image_tokens
     audio = ask.size.audio_parts * model.estimate.audio_tokens
-    output = projection.output_cap * projection.choices
-    usage = data.draw(whole_usages(text=text, images=images, audio=audio, output=output))
+    seen = data.draw(st.integers(0, text))
+    output = min(projection.output_cap, model.context_window - seen) * projection.choices
+    usage = data.draw(whole_usages(text=seen, images=images, audio=audio, output=output))
     assert projection.input_tokens == text + images + audio
     assert charge_nano_usd(model.price.cost_femto_usd(usage), margin_bps) <= projection.amount_nano_usd
+
+
+_CHEAP, _DEAR = 10**6, 10**8
+_DEAR_WHEN_LONG = Price(Rates(*[_CHEAP] * 5), LongContext(500, Rates(_CHEAP, _DEAR, _CHEAP, _CHEAP, _DEAR)))
+
+
+@example(Model("m", 1000, 600, 600, _DEAR_WHEN_LONG, ()), Ask(InputSize(), exact_input_tokens=900), 0)
+@given(models(), asks, margins_bps)
+def test_the_projection_is_the_dearest_answer_that_the_context_holds(model: Model, ask: Ask, margin_bps: int) -> None:
+    """By trying every length of input: nothing is held for a longest input beside a longest output."""
+    projection, text = project(model, ask, margin_bps), text_tokens(model, ask)
+    images = ask.size.images * model.estimate.image_tokens
+    audio = ask.size.audio_parts * model.estimate.audio_tokens
+    dearest = max(
+        model.price.worst_cost_femto_usd(
+            text=seen,
+            images=images,
+            audio=audio,
+            output=min(projection.output_cap, model.context_window - seen) * ask.choices,
+        )
+        for seen in range(text + 1)
+    )
+    assert projection.amount_nano_usd == charge_nano_usd(dearest, margin_bps)
 
 
 @given(models(), asks, margins_bps)

@@ -53,6 +53,7 @@ class Projection:
     """The worst case of one request."""
 
     input_tokens: int
+    """The most that the input can come to; beside the longest output it may be less, where both share a context."""
     output_cap: int
     """Output tokens per choice; binding: it is sent upstream."""
     choices: int
@@ -126,10 +127,30 @@ def with_output_cap(model: Model, ask: Ask, margin_bps: Margin, *, cap: int) -> 
     text = text_tokens(model, ask)
     images = ask.size.images * model.estimate.image_tokens
     audio = ask.size.audio_parts * model.estimate.audio_tokens
-    worst = model.price.worst_cost_femto_usd(text=text, images=images, audio=audio, output=cap * ask.choices)
+    worst = max(
+        model.price.worst_cost_femto_usd(text=seen, images=images, audio=audio, output=output * ask.choices)
+        for seen, output in _extremes(model, text, cap, images + audio)
+    )
     return Projection(
         input_tokens=text + images + audio,
         output_cap=cap,
         choices=ask.choices,
         amount_nano_usd=charge_nano_usd(worst, margin_bps),
     )
+
+
+def _extremes(model: Model, text: int, cap: int, other: int) -> list[tuple[int, int]]:
+    """
+    Return the lengths of text and of each choice's output at which an answer can cost most.
+
+    Both share the context window, so the longest input and the longest output may not come together. Between these
+    points the cost is linear: the longest output with the input that fits beside it, the longest input with the output
+    that does, and the shortest input (`other` tokens of it are no text) that makes a context a long one.
+    """
+    window, band = model.context_window, model.price.long_context
+    if text + cap <= window:
+        return [(text, cap)]
+    seen = [max(0, window - cap), text]
+    if band is not None and window - cap <= band.threshold_tokens - other < text:
+        seen.append(band.threshold_tokens - other + 1)
+    return [(length, min(cap, window - length)) for length in seen]
