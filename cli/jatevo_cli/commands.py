@@ -171,11 +171,29 @@ def window_show(api: Api, options: argparse.Namespace) -> Shown:
         for name, entry in sorted(answer["open"].items())
     )
     reservations = text.table(("reservation", "held", "key", "expires"), rows, "")
-    return Shown(answer, f"{counters}\n\n{reservations}".rstrip())
+    return Shown(answer, "\n\n".join(filter(None, (counters, _beside(answer["beside"]), reservations))))
+
+
+def _beside(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the windows that bind beside the day's."""
+    rows = (
+        (
+            one["key_id"] or one["bounds"],
+            one["period"],
+            "-" if one["requests_limit"] is None else f"{one['requests_left']} of {one['requests_limit']}",
+            "-" if one["budget_limit_usd"] is None else f"${one['budget_left_usd']} of ${one['budget_limit_usd']}",
+            f"${one['settled_usd']}",
+            one["in_flight"],
+        )
+        for one in windows
+    )
+    return text.table(("also bound by", "period", "requests left", "budget left", "settled", "open"), rows, "")
 
 
 def statement_show(api: Api, options: argparse.Namespace) -> Shown:
     answer = api.get(path("accounts", options.account, "statement"), day=options.day)
+    if options.by == "key":
+        return _statement_by_key(answer)
     header = ("model", "requests", "input", "output", "cost", "margin", "charge", "overrun", "exposure")
     sums = [*answer["models"].items(), ("total", answer["total"])]
     rows = (
@@ -188,6 +206,25 @@ def statement_show(api: Api, options: argparse.Namespace) -> Shown:
         )
         for model, tally in sums
     )
+    return Shown(answer, text.table(header, rows, "nothing was used"))
+
+
+def _statement_by_key(answer: Mapping[str, Any]) -> Shown:
+    """Return what each key was used for: what its user pays, and how that splits into charge and reseller's margin."""
+    sums = [*answer["keys"].items(), ("total", {"name": None, "labels": {}, **answer["total"]})]
+    rows = (
+        (
+            key_id,
+            tally["name"] or "-",
+            ", ".join(f"{name}={value}" for name, value in tally["labels"].items()) or "-",
+            tally["requests"],
+            tally["input_tokens"],
+            tally["output_tokens"],
+            *(tally[f"{name}_usd"] for name in ("cost", "margin", "charge", "reseller_margin", "resale")),
+        )
+        for key_id, tally in sums
+    )
+    header = ("key", "name", "labels", "requests", "input", "output", "cost", "margin", "charge", "reseller", "resale")
     return Shown(answer, text.table(header, rows, "nothing was used"))
 
 
@@ -207,6 +244,7 @@ def ledger_list(api: Api, options: argparse.Namespace) -> Shown:
         "reason",
         "key",
         "model",
+        "lane",
         "input",
         "output",
         "cost",
@@ -221,6 +259,7 @@ def ledger_list(api: Api, options: argparse.Namespace) -> Shown:
             entry["reason"],
             entry["key_id"],
             entry["model"],
+            entry["lane"],
             entry["input_tokens"],
             entry["output_tokens"],
             text.usd(entry["cost_nano_usd"]),

@@ -32,6 +32,7 @@ examples:
   jatevo admin key create --account acct_… --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
   jatevo admin price set 0.0025 --expires 12h --reason 'sources down'
   jatevo admin routes
+  jatevo admin lanes
   jatevo admin route --model auto --input-bytes 20000
   jatevo admin window show --account acct_…
   jatevo admin ledger list --account acct_… --day 2026-11-23 --json
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _account(_topic(topics, "account", "accounts and their limits"))
     _key(_topic(topics, "key", "API keys and their own limits"))
     window = _topic(topics, "window", "what is left, settled and held of a day")
-    _of_day(_command(window, "show", commands.window_show, "show an account's window of a day"))
+    _of_day(_command(window, "show", commands.window_show, "show an account's windows of a day"))
     ledger = _topic(topics, "ledger", "how requests ended and what they cost")
     listing = _command(ledger, "list", commands.ledger_list, "list an account's ledger entries of a day")
     _of_day(listing)
@@ -72,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--after", metavar="RESERVATION", help="continue after this reservation")
     statement = _topic(topics, "statement", "what a day came to: cost, margin, charge, exposure")
-    _of_day(_command(statement, "show", commands.statement_show, "show an account's sums of a day, by model"))
+    sums = _command(statement, "show", commands.statement_show, "show an account's sums of a day, by model or key")
+    _of_day(sums)
+    sums.add_argument("--by", choices=("model", "key"), default="model", help="default: model")
     sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
     _holdings(topics)
@@ -256,6 +259,7 @@ def _key_limits(command: argparse.ArgumentParser, models: str) -> None:
 def _routes(topics: Subparsers) -> None:
     left_out = argparse.SUPPRESS
     _command(topics, "routes", routes.show, "show every route, its health and the lanes that use it")
+    _command(topics, "lanes", routes.lanes, "show every lane, what it promises, and how much of it is in use")
     dry = _command(topics, "route", routes.show, "say how a request would be routed, and why; nothing is sent")
     dry.add_argument("--model", required=True, metavar="ID", help="a model, lane/model or auto")
     dry.add_argument("--lane", default=left_out, metavar="ID")

@@ -3,7 +3,7 @@
 import argparse
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jatevo_cli import text
@@ -24,6 +24,23 @@ def show(api: Api, options: argparse.Namespace) -> Shown:
         return _glance(api.get("routes"))
     asked = {name: getattr(options, name) for name in _QUESTION if hasattr(options, name)}
     return _decision(api.post("routes/decide", json.dumps({"model": options.model, **asked}).encode()))
+
+
+def lanes(api: Api, _options: argparse.Namespace) -> Shown:
+    answer = api.get("lanes")
+    rows = (
+        (
+            lane["lane"],
+            text.margin(lane["margin_bps"]),
+            ", ".join(lane["models"]) or "none",
+            ", ".join(lane["pools"]) or "none",
+            ", ".join(_places(places) for places in lane["places"]) or "not counted",
+            "-" if lane["today"] is None else ", ".join(_left(lane["today"])),
+        )
+        for lane in answer["lanes"]
+    )
+    header = ("lane", "margin", "models", "pools", "places taken", "of its own limits today")
+    return Shown(answer, text.table(header, rows, "no lanes"))
 
 
 def drain(api: Api, options: argparse.Namespace) -> Shown:
@@ -79,7 +96,11 @@ def _decision(answer: Mapping[str, Any]) -> Shown:
         for route in lane["routes"]
     )
     header = ("lane", "model", "place", "pool", "standing", "priority/weight", "score")
-    return Shown(answer, text.table(header, rows, "no routes"), ("Lanes are tried from above; least score first.",))
+    shown = text.table(header, rows, "no routes")
+    unfit = [(lane["lane"], one["pool"], one["why"]) for lane in answer["lanes"] for one in lane["left_out"]]
+    if unfit:
+        shown = f"{shown}\n\n{text.table(('lane', 'not there', 'because'), unfit, '')}"
+    return Shown(answer, shown, ("Lanes are tried from above; least score first.",))
 
 
 def _since(route: Mapping[str, Any]) -> str:
@@ -92,6 +113,19 @@ def _since(route: Mapping[str, Any]) -> str:
 
 def _lane(lane: Mapping[str, Any]) -> str:
     return f"{lane['lane']} ({lane['guaranteed']})" if lane["guaranteed"] else lane["lane"]
+
+
+def _places(places: Mapping[str, Any]) -> str:
+    return f"{places['taken']} of {places['size']} {'own' if places['own'] else 'shared'} in {places['pool']}"
+
+
+def _left(today: Mapping[str, Any]) -> Iterator[str]:
+    if today["requests_limit"] is not None:
+        yield f"{today['requests_left']} of {today['requests_limit']} requests left"
+    if today["budget_limit_usd"] is not None:
+        yield f"${today['budget_left_usd']} of ${today['budget_limit_usd']} left"
+    if today["concurrency_limit"] is not None:
+        yield f"{today['in_flight']} of {today['concurrency_limit']} at once"
 
 
 def _changed(change: Mapping[str, Any]) -> str:

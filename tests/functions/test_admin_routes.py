@@ -1,12 +1,13 @@
 """Operators see every route and why a request goes where it goes, drain pools, and leave a trail."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from jatevo_testing.tables import fresh_tables
-from jatevo_testing.upstream import ScriptedUpstream
+from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
 from jatevo_testing.world import MODEL, World
 
 from jatevo.bootstrap import Settings
@@ -91,6 +92,70 @@ async def test_a_dry_run_says_where_a_request_would_go_and_why_and_sends_nothing
     picked = (await admin.post("/routes/decide", json={"model": "auto"})).json()
     assert picked["lanes"][0]["answered_as"] == "test-model"
     assert not upstream.asked
+
+
+async def test_a_dry_run_says_of_each_route_that_cannot_take_a_request_why(
+    admin: httpx.AsyncClient, upstream: ScriptedUpstream
+) -> None:
+    wanted = document(upstream)
+    wanted["pools"][0] |= {"refuse_fields": ["logprobs"]}
+    await admin.put("/catalog", json={"document": wanted})
+
+    async def decided(**question: Any) -> tuple[list[str], list[tuple[str, str]]]:
+        [lane] = (await admin.post("/routes/decide", json={"model": "test-model", "lane": "shared"} | question)).json()[
+            "lanes"
+        ]
+        return [one["pool"] for one in lane["routes"]], [(one["pool"], one["why"]) for one in lane["left_out"]]
+
+    assert await decided() == (["main", "spare"], [])
+    told, [(pool, why)] = await decided(fields=["logprobs"])
+    assert (told, pool, "'logprobs'" in why) == (["spare"], "main", True)
+    told, [(pool, why)] = await decided(lane="gold")
+    assert (told, pool, "'gold'" in why) == (["main"], "spare", True)
+
+
+async def test_every_lane_shows_what_it_promises_and_what_of_it_is_in_use(
+    world: World, admin: httpx.AsyncClient, upstream: ScriptedUpstream
+) -> None:
+    wanted = document(upstream)
+    wanted["lanes"][0] |= {"requests_per_day": 5, "budget_usd_per_day": "2.00", "concurrency": 4}
+    await admin.put("/catalog", json={"document": wanted})
+    go_on, both_there = asyncio.Event(), asyncio.Event()
+
+    async def waiting(asked: Asked, connection: Connection) -> None:
+        if len(upstream.asked) == 2:
+            both_there.set()
+        await go_on.wait()
+        await answering("fine", usage(10, 20))(asked, connection)
+
+    async def seen() -> list[tuple[str, list[tuple[str, bool, int, int]], int | None]]:
+        lanes = (await admin.get("/lanes")).json()["lanes"]
+        return [
+            (
+                lane["lane"],
+                [(one["pool"], one["own"], one["taken"], one["size"]) for one in lane["places"]],
+                lane["today"] and lane["today"]["requests_left"],
+            )
+            for lane in lanes
+        ]
+
+    assert await seen() == [("gold", [("main", True, 0, 4)], 5), ("shared", [("main", False, 0, 6)], None)]
+    upstream.script = waiting
+    member = world.customer(lanes=frozenset({"gold"}))
+    under_way = [
+        asyncio.ensure_future(world.chat(customer, model=name))
+        for customer, name in ((member, "gold/test-model"), (world.customer(), "test-model"))
+    ]
+    async with asyncio.timeout(20):
+        await both_there.wait()
+    assert await seen() == [("gold", [("main", True, 1, 4)], 4), ("shared", [("main", False, 1, 6)], None)]
+    go_on.set()
+    assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [200, 200]
+    assert await seen() == [("gold", [("main", True, 0, 4)], 4), ("shared", [("main", False, 0, 6)], None)]
+    [gold, shared] = (await admin.get("/lanes")).json()["lanes"]
+    assert (gold["margin_bps"], gold["models"], gold["pools"]) == (500, ["test-model"], ["main"])
+    assert (gold["today"]["settled_usd"], gold["today"]["budget_limit_usd"]) == ("0.0000525", "2.00")
+    assert (shared["margin_bps"], shared["pools"], shared["today"]) == (None, ["main", "spare"], None)
 
 
 async def test_changes_are_kept_with_who_when_before_and_after(admin: httpx.AsyncClient) -> None:

@@ -182,6 +182,47 @@ async def test_quotas_and_resold_keys(admin: Run) -> None:
     assert (key["reseller_margin_bps"], key["labels"]) == (750, {"customer": "Bob", "plan": "gold"})
 
 
+async def test_a_resellers_customer_is_found_by_key_label_and_what_it_paid(
+    admin: Run, world: World, upstream: ScriptedUpstream
+) -> None:
+    upstream.script = answering("hello", usage(10, 20))
+    quotas = ("--requests-per-minute", "60", "--budget-usd-per-month", "99", "--margin-bps", "0")
+    account_id = (await admin(*NEW, *quotas, "--json")).json["account_id"]
+    await admin("grant", account_id, "--id", "g", "--amount-usd", "3", "--reason", "r")
+    sold = ("--name", "Bob's", "--labels", "customer=Bob", "--reseller-margin-bps", "2000", "--requests-per-day", "5")
+    key = (await admin("key", "create", "--account", account_id, *sold, "--json")).json
+    body = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}
+    headers = {"authorization": f"Bearer {key['key']}"}
+    assert (await world.client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 200
+
+    by_key = await admin("statement", "show", account_id, "--by", "key")
+    line = next(line for line in by_key.out.splitlines() if line.startswith(key["key_id"]))
+    assert "customer=Bob" in line
+    assert line.split()[-5:] == ["0.00005", "0.00", "0.00005", "0.00001", "0.00006"]
+    assert "0.00005" in (await admin("statement", "show", account_id)).out
+
+    beside = (await admin("window", "show", account_id, "--json")).json["beside"]
+    told = {one["bounds"]: one for one in beside}
+    assert sorted(told) == ["key", "minute", "month", "prepaid"]
+    assert (told["month"]["budget_left_usd"], told["month"]["requests_left"]) == ("98.99995", None)
+    assert (told["key"]["key_id"], told["key"]["requests_left"]) == (key["key_id"], 4)
+    assert (told["key"]["settled_usd"], told["prepaid"]["budget_left_usd"]) == ("0.00006", "3.00")
+    assert "98.99995 of $99.00" in (await admin("window", "show", account_id)).out
+
+
+async def test_lanes_are_seen_at_a_glance(admin: Run, tmp_path: Path) -> None:
+    file = tmp_path / "catalog.toml"
+    divided = CATALOGUE.replace('v1"', 'v1"\nconcurrency = 10', 1)
+    file.write_text(f'{divided}\n[[lanes]]\nid = "gold"\nrequests_per_day = 7\nguaranteed = {{ main = 4 }}\n')
+    assert (await admin("catalog", "apply", str(file))).status == 0
+    gold, shared = (await admin("lanes")).out.splitlines()[1:]
+    assert "0 of 4 own in main" in gold
+    assert "7 of 7 requests left" in gold
+    assert "0 of 6 shared in main" in shared
+    route = await admin("route", "--model", "gold/test-model")
+    assert "gold" in route.out
+
+
 async def test_the_ledger_is_paged(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
     upstream.script = answering("hello", usage(10, 20))
     customer = world.customer()

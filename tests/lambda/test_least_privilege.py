@@ -80,6 +80,7 @@ async def operators_work(cloud: Cloud) -> None:
         f"/accounts/{account}/ledger",
         "/operators",
         "/routes",
+        "/lanes",
         "/audit",
         "/price",
         "/price/history",

@@ -13,7 +13,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `PUT DELETE /price/rate`                                     | a rate of one's own, for a time and a reason        |
 | `POST /holdings/snapshot`, `POST /holdings/refresh`          | take one now; look again, also at one account only  |
 | `POST /sweep`                                                | run the sweeper now                                 |
-| `GET /routes`, `POST /routes/decide`, `/pools`, `/audit`      | see `routing`                                       |
+| `GET /routes /lanes`, `POST /routes/decide`, `/pools`, `/audit` | see `routing`                                     |
 | `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
 """
 
@@ -43,6 +43,7 @@ from jatevo_admin.shapes import (
     account_shape,
     applied_shape,
     balance_shape,
+    bound_shape,
     catalogue_shape,
     grant_shape,
     ledger_shape,
@@ -182,7 +183,9 @@ def _books(administration: Administration) -> APIRouter:
 
     @router.get("/accounts/{account_id}/window")
     async def window(account_id: str, day: Day = None) -> Json:
-        return window_shape(account_id, await books.window(account_id, day))
+        beside = await books.windows_beside(account_id, day)
+        shown = window_shape(account_id, await books.window(account_id, day))
+        return {**shown, "beside": [bound_shape(window) for window in beside]}
 
     @router.get("/accounts/{account_id}/ledger")
     async def ledger(account_id: str, day: Day = None, after: After = None, limit: Limit = 1000) -> Json:

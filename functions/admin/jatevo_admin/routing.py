@@ -4,23 +4,25 @@ Routes and the audit trail over HTTP.
 | route under `/admin/v1`                                      | what                                                |
 |--------------------------------------------------------------|-----------------------------------------------------|
 | `GET /routes`                                                | every route, how it stands, and the lanes that use it |
+| `GET /lanes`                                                 | every lane, what it promises, and its use right now |
 | `POST /routes/decide`                                        | how a request would be routed, and why              |
 | `POST /pools/{id}/drain`, `POST /pools/{id}/undrain`         | take a pool out of use, and back                    |
 | `GET /audit`                                                 | what operators changed in a `?month=`, newest first |
 """
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from jatevo.application.administration import Administration, bounds
-from jatevo.application.administration.routes import Question, RouteHealth
+from jatevo.application.administration.lanes import LaneInUse
+from jatevo.application.administration.routes import Decision, Question, RouteHealth
 from jatevo.application.audit import Change
-from jatevo.application.planning import Plan
 from jatevo.application.routes_store import Shared
 from jatevo.domain.refusals import Refusal
 from jatevo_admin.bodies import QuestionBody
-from jatevo_admin.shapes import Json
+from jatevo_admin.shapes import Json, bound_shape
 
 type Month = Annotated[str | None, Query(max_length=7)]
 type Latest = Annotated[int, Query(ge=1, le=1000)]
@@ -35,13 +37,17 @@ def routing(administration: Administration) -> APIRouter:
     async def show() -> Json:
         return {"routes": [_route(route) for route in await routes.all()]}
 
+    @router.get("/lanes")
+    async def lanes() -> Json:
+        return {"lanes": [_lane(lane) for lane in await administration.lanes.all()]}
+
     @router.post("/routes/decide")
     async def decide(body: QuestionBody) -> Json:
         question = Question(**body.given() | {"fields": frozenset(body.fields)})
         decided = await routes.decide(question)
         if isinstance(decided, Refusal):
             return {"lanes": [], "refusal": {"code": decided.code.value, "detail": decided.detail}}
-        return {"lanes": [_plan(plan) for plan in decided], "refusal": None}
+        return {"lanes": [_decision(one) for one in decided], "refusal": None}
 
     @router.post("/pools/{pool_id}/drain")
     async def drain(pool_id: str, request: Request) -> Json:
@@ -79,6 +85,18 @@ def _route(found: RouteHealth) -> Json:
     }
 
 
+def _lane(found: LaneInUse) -> Json:
+    today = found.today
+    return {
+        "lane": found.lane.id,
+        "margin_bps": found.lane.margin_bps,
+        "models": list(found.models),
+        "pools": list(found.pools),
+        "places": [asdict(places) for places in found.places],
+        "today": None if today is None else bound_shape(today),
+    }
+
+
 def _pool(shared: Shared) -> Json:
     return {
         "breaker": shared.breaker.state.value,
@@ -90,7 +108,8 @@ def _pool(shared: Shared) -> Json:
     }
 
 
-def _plan(plan: Plan) -> Json:
+def _decision(decision: Decision) -> Json:
+    plan = decision.plan
     return {
         "lane": plan.lane.id,
         "model": plan.model.id,
@@ -106,6 +125,9 @@ def _plan(plan: Plan) -> Json:
                 "score": round(choice.score, 6),
             }
             for choice in plan.choices
+        ],
+        "left_out": [
+            {"pool": route.pool, "upstream_model": route.model, "why": why} for route, why in decision.left_out.items()
         ],
     }
 

@@ -14,6 +14,7 @@ from jatevo.application.administration.prices import PriceView
 from jatevo.application.prices import Told
 from jatevo.application.registry import CatalogueRecord, Operator, Page
 from jatevo.domain.accounts import Account
+from jatevo.domain.binding import Kind, kind_of
 from jatevo.domain.grants import Grant
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.money import format_usd
@@ -77,6 +78,24 @@ def window_shape(account_id: str, window: Window) -> Json:
     }
 
 
+def bound_shape(window: Window) -> Json:
+    """A window beside the day's: what it bounds, and what is left; null where it bounds nothing."""
+    kind, limits = kind_of(window.key), window.limits
+    counts, money = limits.requests < UNLIMITED_REQUESTS, limits.budget_nano_usd < UNLIMITED_BUDGET_NANO_USD
+    return {
+        "bounds": kind.value,
+        "period": window.key.period,
+        "key_id": window.key.owner.rpartition("/")[2] if kind is Kind.KEY else None,
+        "requests_limit": limits.requests if counts else None,
+        "requests_left": window.requests_left if counts else None,
+        "budget_limit_usd": format_usd(limits.budget_nano_usd) if money else None,
+        "budget_left_usd": format_usd(window.budget_left_nano_usd) if money else None,
+        "settled_usd": format_usd(window.settled_nano_usd),
+        "concurrency_limit": unless(limits.concurrency, UNLIMITED_REQUESTS),
+        "in_flight": len(window.open),
+    }
+
+
 def entry_shape(entry: LedgerEntry) -> Json:
     return {
         "reservation_id": entry.reservation_id,
@@ -85,6 +104,7 @@ def entry_shape(entry: LedgerEntry) -> Json:
         "reason": entry.reason.value,
         "key_id": entry.key_id,
         "model": entry.model,
+        "lane": entry.lane,
         "input_tokens": entry.usage.input_tokens,
         "output_tokens": entry.usage.output_tokens,
         "cache_read_input_tokens": entry.usage.cache_read_input_tokens,
@@ -110,13 +130,19 @@ def ledger_shape(page: Page[LedgerEntry]) -> Json:
 
 
 def statement_shape(statement: Statement) -> Json:
-    """A day's sums; amounts as decimal strings."""
+    """A day's sums; amounts as decimal strings. Of a deleted key only the id is known."""
     models = {model: _tally_shape(tally) for model, tally in sorted(statement.by_model.items())}
+    keys: Json = {}
+    for key_id, tally in sorted(statement.by_key.items()):
+        key = statement.keys.get(key_id)
+        named: Json = {"name": None, "labels": {}} if key is None else {"name": key.name, "labels": dict(key.labels)}
+        keys[key_id] = {**named, **_tally_shape(tally)}
     return {
         "account_id": statement.account_id,
         "day": statement.day,
         "total": _tally_shape(statement.total),
         "models": models,
+        "keys": keys,
     }
 
 
@@ -129,6 +155,7 @@ def _tally_shape(tally: Tally) -> Json:
         "margin_usd": format_usd(tally.margin_nano_usd),
         "charge_usd": format_usd(tally.charge_nano_usd),
         "reseller_margin_usd": format_usd(tally.reseller_margin_nano_usd),
+        "resale_usd": format_usd(tally.resale_nano_usd),
         "overrun_usd": format_usd(tally.overrun_nano_usd),
         "exposure_usd": format_usd(tally.exposure_nano_usd),
     }

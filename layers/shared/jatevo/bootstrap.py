@@ -345,6 +345,7 @@ class Gateway(Process):
         from jatevo.application.administration.catalogues import Catalogues
         from jatevo.application.administration.grants import Grants
         from jatevo.application.administration.keys import Keys
+        from jatevo.application.administration.lanes import Lanes
         from jatevo.application.administration.operators import Operators
         from jatevo.application.administration.prices import PriceAdministration
         from jatevo.application.audit import Audit
@@ -365,6 +366,7 @@ class Gateway(Process):
             snapshots=self.snapshots(),
             refresh=self.holdings_refresh(),
             routes=self._routes(registry),
+            lanes=Lanes(self.directory, self.windows, self.clock),
             audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
             grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock, self.randomness),
         )

@@ -15,7 +15,7 @@ from jatevo.application.names import allowed_model, names, unknown, usable_lanes
 from jatevo.application.ports import Clock, Randomness
 from jatevo.domain import auto, routing
 from jatevo.domain.accounts import Caller
-from jatevo.domain.binding import Slot
+from jatevo.domain.binding import Slot, slot_in
 from jatevo.domain.catalogue import Catalogue, Modality, Model, Pool, Route
 from jatevo.domain.lanes import SHARED, Lane, split_name
 from jatevo.domain.projection import Ask
@@ -201,17 +201,36 @@ def honouring_routes(
     unsold = _unsold(model, request)
     if unsold is not None:
         return _unserved(model, unsold, formats)
-    pools = ((catalogue.pools[route.pool], route) for route in model.routes)
-    served = {
-        route: Candidate(pool, route, wire)
-        for pool, route in pools
-        if catalogue.serves(pool, lane) and (wire := formats.for_pool(pool)) is not None
-    }
+    served = _served(catalogue, lane, model, formats)
     if not served:
         return Refusal(Code.MODEL_NOT_FOUND, f"The model '{model.id}' is not served by this route.", param="model")
     refusals = {route: _refusal(candidate, model, request, formats) for route, candidate in served.items()}
     honouring = {route: served[route] for route, refusal in refusals.items() if refusal is None}
     return honouring or next(filter(None, refusals.values()))
+
+
+def left_out(catalogue: Catalogue, plan: Plan, formats: Formats) -> Mapping[Route, str]:
+    """Return the routes of a plan's model that cannot serve its request as it is, each with the reason."""
+    served = _served(catalogue, plan.lane, plan.model, formats)
+    found: dict[Route, str] = {}
+    for route in plan.model.routes:
+        if not catalogue.serves(catalogue.pools[route.pool], plan.lane):
+            found[route] = f"The lane '{plan.lane.id}' does not use this pool."
+        elif route not in served:
+            found[route] = "The pool does not speak the format of this request."
+        elif (refusal := _refusal(served[route], plan.model, plan.request, formats)) is not None:
+            found[route] = refusal.detail
+    return found
+
+
+def _served(catalogue: Catalogue, lane: Lane, model: Model, formats: Formats) -> Mapping[Route, Candidate]:
+    """Return the routes of a model that a lane uses, and that speak a format of the request."""
+    pools = ((catalogue.pools[route.pool], route) for route in model.routes)
+    return {
+        route: Candidate(pool, route, wire)
+        for pool, route in pools
+        if catalogue.serves(pool, lane) and (wire := formats.for_pool(pool)) is not None
+    }
 
 
 def _room(catalogue: Catalogue, lane: Lane, pool: Pool) -> int | None:
@@ -227,13 +246,8 @@ def _room(catalogue: Catalogue, lane: Lane, pool: Pool) -> int | None:
 
 def _slots(catalogue: Catalogue, lane: Lane, routes: Iterable[Candidate]) -> dict[str, Slot]:
     """Return a place for each pool whose concurrency is divided: the lane's own, or one of the rest."""
-    found = {}
-    for pool in (candidate.pool for candidate in routes):
-        if catalogue.divided(pool):
-            own = lane.guaranteed.get(pool.id)
-            size = own or catalogue.rest(pool) or 0
-            found[pool.id] = Slot(lane.id if own else SHARED, pool.id, size, catalogue.version)
-    return found
+    slots = {candidate.pool.id: slot_in(catalogue, lane, candidate.pool) for candidate in routes}
+    return {pool_id: slot for pool_id, slot in slots.items() if slot is not None}
 
 
 def _refusal(candidate: Candidate, model: Model, request: InferenceRequest, formats: Formats) -> Refusal | None:

@@ -18,8 +18,9 @@ from enum import StrEnum
 
 from jatevo.domain.accounts import Account, ApiKey, Caller, account_window, key_window, limits_on
 from jatevo.domain.calendar import ALWAYS, utc_day, utc_minute, utc_month
+from jatevo.domain.catalogue import Catalogue, Pool
 from jatevo.domain.ids import reserved_at_ms
-from jatevo.domain.lanes import Lane
+from jatevo.domain.lanes import SHARED, Lane
 from jatevo.domain.windows import Hold, Limits, WindowKey
 
 
@@ -103,6 +104,14 @@ def bindings(caller: Caller, lane: Lane, catalogue_version: int, unix_s: int, fu
     return tuple(
         Binding(kind, window, limits, version, _carries_money(kind, funding)) for kind, window, limits, version in found
     )
+
+
+def slot_in(catalogue: Catalogue, lane: Lane, pool: Pool) -> Slot | None:
+    """Return the place that a lane's requests take in a pool: its own, or one of the rest. None: none is counted."""
+    if not catalogue.divided(pool):
+        return None
+    own = lane.guaranteed.get(pool.id)
+    return Slot(lane.id if own else SHARED, pool.id, own or catalogue.rest(pool) or 0, catalogue.version)
 
 
 def slot_binding(slot: Slot) -> Binding:

@@ -11,6 +11,7 @@ from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
 from jatevo.application.administration.grants import Grants
 from jatevo.application.administration.keys import Keys
+from jatevo.application.administration.lanes import Lanes
 from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
 from jatevo.application.administration.routes import Routes
@@ -34,5 +35,6 @@ class Administration:
     snapshots: Snapshots
     refresh: HoldingsRefresh
     routes: Routes
+    lanes: Lanes
     audit: Audit
     grants: Grants

@@ -3,13 +3,13 @@ Routes as operators see and steer them: the health of each at a glance, pools ta
 request would be routed, and why, without sending it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jatevo.application.administration.problems import NotThere
 from jatevo.application.exchange import Formats, InferenceRequest
 from jatevo.application.health import Health
-from jatevo.application.planning import Plan, Planner
+from jatevo.application.planning import Plan, Planner, left_out
 from jatevo.application.ports import Clock, Directory
 from jatevo.application.registry import Registry
 from jatevo.application.routes_store import HealthStore, Shared
@@ -49,6 +49,14 @@ class Question:
     fields: frozenset[str] = frozenset()
     prompt_cache_key: str | None = None
     zdr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a lane would serve a request. `left_out`: the routes that cannot take it as it is, each with the reason."""
+
+    plan: Plan
+    left_out: Mapping[Route, str]
 
 
 class Routes:
@@ -99,7 +107,7 @@ class Routes:
         """Return what is stored of a pool."""
         return (await self._store.read()).get(pool_id, Shared())
 
-    async def decide(self, question: Question) -> Sequence[Plan] | Refusal:
+    async def decide(self, question: Question) -> Sequence[Decision] | Refusal:
         """Return how a request would be routed at this moment, and why. Nothing is reserved and nobody is asked."""
         catalogue = await self._directory.catalogue()
         self._health.forget()
@@ -112,7 +120,10 @@ class Routes:
         request = InferenceRequest(name, size, body, output_cap=question.output_tokens, zdr=question.zdr)
         caller = await self._caller(catalogue, question)
         ask = Ask(size, output_cap=question.output_tokens)
-        return self._planner.plan(catalogue, caller, request, self._formats, ask)
+        plans = self._planner.plan(catalogue, caller, request, self._formats, ask)
+        if isinstance(plans, Refusal):
+            return plans
+        return [Decision(plan, left_out(catalogue, plan, self._formats)) for plan in plans]
 
     async def _drained(self, pool_id: str, operator: str | None) -> Shared:
         catalogue = await self._directory.catalogue()
