@@ -6,7 +6,6 @@ environment. SIGTERM lets answers under way be settled before the process ends.
 """
 
 import argparse
-import logging
 from pathlib import Path
 
 import uvicorn
@@ -64,14 +63,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--demo-wallet", type=Path, help="the file of a private key that pages may sign in with")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    gateway = Gateway(settings_from())
+    settings = settings_from()
+    settings.set_up_logs()
+    gateway = Gateway(settings)
     uvicorn.run(
         Routes(gateway, options.demo_wallet and demo_wallet_from(options.demo_wallet)),
         host=LOOPBACK,
         port=options.port,
-        log_level="warning",
+        log_config=None,  # what uvicorn has to say goes where our own lines go
         server_header=False,
         proxy_headers=False,  # nothing stands before it: where a request comes from is the peer, whatever it says
         timeout_graceful_shutdown=_CONNECTIONS_END_S,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jatevo.bootstrap import settings_from
 from jatevo_holdings.refresh import lambda_handler as refresh
 from jatevo_holdings.snapshot import lambda_handler as snapshot
 from jatevo_local.chain import Node
@@ -59,7 +60,7 @@ def repeat(job: Job) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings_from().set_up_logs()
     threads = [threading.Thread(target=repeat, args=(job,), name=job.name, daemon=True) for job in JOBS]
     for thread in threads:
         thread.start()

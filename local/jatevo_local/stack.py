@@ -90,8 +90,10 @@ def _start(options: Options, children: Children) -> None:
         _MODEL_KEY: model_key,
         **_model_addresses(models),
     }
-    children.start(_gateway(options, environment, chain))
-    children.start(Program("jobs", [sys.executable, "-m", "jatevo_local.jobs"], environment=environment))
+    telemetry = telemetry_folder(options.data)
+    children.start(_gateway(options, {**environment, **told_in(telemetry, "gateway")}, chain))
+    jobs = [sys.executable, "-m", "jatevo_local.jobs"]
+    children.start(Program("jobs", jobs, environment={**environment, **told_in(telemetry, "jobs")}))
     admin = Admin(options.url, token)
     apply_catalogue(admin, CATALOGUE)
     key = demo_key(admin, options.data / "demo.json")
@@ -108,6 +110,19 @@ def _models(options: Options) -> list[tuple[str, Path]]:
     """Return the names of the model's processes, and where the port of each is kept."""
     names = ["model", "model-2"][: options.models]
     return [(name, options.data / f"{name}-port") for name in names]
+
+
+def telemetry_folder(data: Path) -> Path:
+    """Return where the stack's processes write what they measure."""
+    folder = data / "metrics"
+    _make_folder(folder)
+    return folder
+
+
+def told_in(folder: Path, process: str) -> dict[str, str]:
+    """Return the settings of how a process tells of itself; those of this process's own environment stand."""
+    own = {name: os.environ[name] for name in ("JATEVO_LOG_FORMAT", "JATEVO_LOG_LEVEL") if name in os.environ}
+    return {"JATEVO_LOG_FORMAT": "text", "JATEVO_METRICS": str(folder / f"{process}.jsonl"), **own}
 
 
 def _model_addresses(models: list[Model]) -> dict[str, str]:

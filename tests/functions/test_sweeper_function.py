@@ -114,4 +114,5 @@ def test_the_report_is_logged(gateway: Gateway, caplog: pytest.LogCaptureFixture
 
     handler.lambda_handler(EVENT, None)
 
-    assert 'sweep {"windows": 1, "expired": 1, "applied": 0, "failed": 0}' in caplog.messages
+    [told] = [record for record in caplog.records if record.message == "sweep"]
+    assert vars(told)["fields"] == {"windows": 1, "expired": 1, "applied": 0, "failed": 0}

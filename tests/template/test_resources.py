@@ -76,7 +76,7 @@ def test_every_setting_of_a_function_is_one_that_the_code_reads() -> None:
 def test_the_defaults_of_the_template_are_those_of_the_code() -> None:
     deployed = settings_from(built.functions()["InferenceFunction"].environment)
     differing = {field.name for field in fields(Settings) if getattr(deployed, field.name) != field.default}
-    assert differing == {"cors_origin", "public_url"}
+    assert differing == {"cors_origin", "public_url", "metrics"}
 
 
 def test_a_dedicated_lane_has_an_address_and_places_of_its_own_and_is_off_by_default(template: dict[str, Any]) -> None:

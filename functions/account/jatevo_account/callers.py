@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from jatevo.adapters.http.asgi import bearer_token, json_bytes, source_ip
+from jatevo.adapters.http.request_log import journal_of
 from jatevo.adapters.http.starlette_errors import Errors
 from jatevo.adapters.wire.headers import limit_headers, standing_of, without_budget
 from jatevo.domain.accounts import Caller
@@ -36,6 +37,8 @@ class Callers:
         caller = await self._services.access.authenticate(bearer_token(request.scope), source_ip(request.scope))
         if isinstance(caller, Refusal):
             return self._errors.answer(caller)
+        journal = journal_of(request.scope)
+        journal.account_id, journal.key_id = caller.account.id, caller.key.id
         window = await self._services.counters.of_account(caller.account)
         of_key = await self._services.counters.of_key(caller.key)
         month = await self._services.counters.of_month(caller.account)

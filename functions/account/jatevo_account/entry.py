@@ -9,6 +9,7 @@ from jatevo.bootstrap import Gateway, settings_from
 from jatevo_account.handler import create_app
 
 _settings = settings_from()
+_settings.set_up_logs()
 _gateway = Gateway(_settings)
 _gateway.check_tables()
 lambda_handler = buffered(Cors(create_app(_gateway), _settings.cors_origin))

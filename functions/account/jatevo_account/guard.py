@@ -11,6 +11,7 @@ from typing import cast
 from fastapi import Request
 
 from jatevo.adapters.http.asgi import bearer_token
+from jatevo.adapters.http.request_log import journal_of
 from jatevo.adapters.http.session_cookies import cookie_of, not_from_our_pages
 from jatevo.application.self_service import SelfService
 from jatevo.application.sessions import SignedIn
@@ -41,6 +42,7 @@ class Guard:
         owner = await services.sessions.authenticate(token)
         if isinstance(owner, Refusal):
             raise NotLetIn(owner)
+        journal_of(request.scope).account_id = owner.account.id
         if self._counts_changes and request.method not in _READS:
             refusal = await services.attempts.change_of(owner.account.id)
             if refusal is not None:

@@ -4,6 +4,7 @@ from functools import cache
 
 from fastapi import FastAPI
 
+from jatevo.adapters.http.request_log import RequestJournal
 from jatevo.bootstrap import Gateway, settings_from
 from jatevo_account.app import create_app as app_of
 from jatevo_account.services import AccountServices
@@ -12,7 +13,7 @@ from jatevo_account.services import AccountServices
 def create_app(gateway: Gateway | None = None) -> FastAPI:
     """Return the app, over the gateway of this process."""
     gateway = gateway or Gateway(settings_from())
-    return app_of(
+    app = app_of(
         AccountServices(
             access=gateway.access,
             directory=gateway.directory,
@@ -27,3 +28,5 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             self_service=cache(gateway.self_service),
         )
     )
+    app.add_middleware(RequestJournal, chronicle=gateway.request_log("account"))
+    return app

@@ -7,6 +7,8 @@ from jatevo.adapters.http.buffered import buffered
 from jatevo.bootstrap import Gateway, settings_from
 from jatevo_admin.handler import create_app
 
-_gateway = Gateway(settings_from())
+_settings = settings_from()
+_settings.set_up_logs()
+_gateway = Gateway(_settings)
 _gateway.check_tables()
 lambda_handler = buffered(create_app(_gateway))

@@ -37,14 +37,11 @@ class Guard:
         except StoreError as error:
             await store_answer(error)(scope, receive, answer.send)
         except Exception:
-            _log.exception("%s %r failed", scope["method"], scope["path"])
+            _log.exception("%s failed", answer.id)
             if answer.started:
                 raise
             failed = error_answer(500, f"Internal error; see the log for {answer.id}.", Code.INTERNAL_ERROR, kind=API)
             await failed(scope, receive, answer.send)
-        if scope["method"] != "GET":
-            name = scope.get("state", {}).get("operator", "nobody")
-            _log.info("%s %s %r by %s: %s", answer.id, scope["method"], scope["path"], name, answer.status)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         operator = await self._operators.authenticate(_bearer(Headers(scope=scope)))

@@ -7,5 +7,6 @@ from jatevo_holdings.refresh import gateway, lambda_handler
 
 __all__ = ["lambda_handler"]
 
+gateway().settings.set_up_logs()
 gateway().holdings_refresh()
 gateway().check_holdings()

@@ -44,6 +44,7 @@ from jatevo.application.counters import Counters
 from jatevo.application.exchange import InferenceRequest
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
+from jatevo.application.journal import Chronicle, Journal
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
@@ -103,6 +104,7 @@ class InferenceServices:
     wording: ErrorWording
     histories: Histories
     playground: PlaygroundCallers
+    chronicle: Chronicle
 
 
 class InferenceApp:
@@ -161,11 +163,24 @@ class _Request:
         self._receive = receive
         self._send = send
         self._id = ids.reservation_id(services.clock.now_ms(), services.randomness.bits(64))
+        self._journal = Journal(
+            asyncio.get_running_loop().time,
+            services.chronicle,
+            method=scope["method"],
+            route="" if endpoint is None else scope["path"].rstrip("/"),
+        )
         self._caller: Caller | None = None
         self._body_read = False
         self._started = False
 
     async def serve(self) -> None:
+        with self._journal:
+            try:
+                await self._served()
+            finally:
+                self._journal.id = f"req_{self._id}"
+
+    async def _served(self) -> None:
         try:
             refusal = _NOT_FOUND if self._endpoint is None else self._misused() or await self._answer(self._endpoint)
             if refusal is not None:
@@ -175,8 +190,9 @@ class _Request:
         except StoreError as error:
             _log.error("request %s: the store does not answer: %s", self._id, error)
             await self._refuse(_STORE_DOWN, told=False)
-        except Exception:  # noqa: BLE001 - the outermost edge of a request
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a request
             _log.exception("request %s failed", self._id)
+            self._journal.failure = type(error).__name__
             if not self._started:
                 await self._refuse(_INTERNAL, told=False)
 
@@ -191,14 +207,18 @@ class _Request:
         if isinstance(caller, Refusal):
             return caller
         self._caller = caller
+        self._journal.account_id, self._journal.key_id = caller.account.id, caller.key.id
+        self._journal.mark("access")
         raw = await self._body()
         if isinstance(raw, Refusal):
             return raw
+        self._journal.mark("body")
         zdr = header(self._scope, KEEP_NOTHING) == "true"
         asked = await endpoint.asked(_keeping_nothing(caller) if zdr else caller, raw)
         if isinstance(asked, Refusal):
             return asked
-        request = replace(asked.request, zdr=zdr)
+        request = replace(asked.request, zdr=zdr, journal=self._journal)
+        self._journal.mark("parse")
         if endpoint.counts_only:
             return await self._count(caller, request, endpoint)
         serve = self._services.inference.stream if request.stream else self._services.inference.complete
@@ -219,7 +239,7 @@ class _Request:
             return count
         headers = self._headers(await self._standing(caller, None))
         told = {"object": "response.input_tokens", "input_tokens": count.input_tokens, "estimated": count.estimated}
-        self._started = True
+        self._begin(200)
         await respond(self._send, 200, headers, json_bytes(told))
         return None
 
@@ -244,12 +264,12 @@ class _Request:
 
     async def _send_whole(self, done: Completed) -> None:
         standing = standing_with(done.reservation, done.entry)
-        self._started = True
+        self._begin(200)
         await respond(self._send, 200, self._headers(standing), done.body)
 
     async def _send_stream(self, streaming: Streaming) -> None:
         """Write a stream until it ends, or give it up when nobody reads it."""
-        self._started = True
+        self._begin(200)
         await start(self._send, 200, {**self._headers(standing_with(streaming.reservation)), **_SSE})
         channel = streaming.channel
         writing = asyncio.ensure_future(self._write(streaming))
@@ -308,9 +328,14 @@ class _Request:
         now_unix_s = self._services.clock.now_ms() // 1000
         wording = self._services.wording if self._endpoint is None else self._endpoint.wording
         error = wire_error(refusal, now_unix_s, wording)
-        self._started = True
+        self._begin(error.status)
+        self._journal.code = refusal.code
         headers = {**self._headers(standing), **error.headers, **_INSTEAD.get(refusal.code, {})}
         await respond(self._send, error.status, headers, json_bytes(error.body))
+
+    def _begin(self, status: int) -> None:
+        self._started = True
+        self._journal.status = status
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
         headers = {"x-request-id": f"req_{self._id}"}

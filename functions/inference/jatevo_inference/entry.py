@@ -10,6 +10,7 @@ from jatevo.bootstrap import Gateway, settings_from
 from jatevo_inference.handler import create_app
 
 _settings = settings_from()
+_settings.set_up_logs()
 _gateway = Gateway(_settings)
 app = Cors(create_app(_gateway), _settings.cors_origin)
 

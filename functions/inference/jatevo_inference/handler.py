@@ -18,5 +18,6 @@ def create_app(gateway: Gateway | None = None) -> InferenceApp:
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
             histories=gateway.histories(),
+            chronicle=gateway.request_log("inference"),
         )
     )

@@ -7,5 +7,6 @@ from jatevo_price_oracle.handler import gateway, lambda_handler
 
 __all__ = ["lambda_handler"]
 
+gateway().settings.set_up_logs()
 gateway().price_updates()
 gateway().check_prices()

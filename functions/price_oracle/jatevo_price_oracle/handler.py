@@ -6,12 +6,12 @@ a price is no failure of the function: it is a decision, logged as a warning fro
 """
 
 import asyncio
-import json
 import logging
 from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from jatevo.application.measuring import measure_price
 from jatevo.bootstrap import Gateway, settings_from
 
 _log = logging.getLogger(__name__)
@@ -19,9 +19,11 @@ _log = logging.getLogger(__name__)
 
 def lambda_handler(_event: object, _context: object) -> dict[str, Any]:
     """Run the oracle once and return its report."""
-    report = asyncio.run(gateway().price_updates().run())
+    report, meter = asyncio.run(gateway().price_updates().run()), gateway().meter
+    measure_price(report, meter)
+    meter.flush()
     shown = asdict(report)
-    _log.log(logging.WARNING if report.alarming else logging.INFO, "price %s", json.dumps(shown))
+    _log.log(logging.WARNING if report.alarming else logging.INFO, "price", extra={"fields": shown})
     return shown
 
 

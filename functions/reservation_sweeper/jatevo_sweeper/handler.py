@@ -6,12 +6,12 @@ a loop, so a process may serve any number of invocations, and an invocation that
 """
 
 import asyncio
-import json
 import logging
 from dataclasses import asdict
 from functools import cache
 
 from jatevo.adapters.events import flag
+from jatevo.application.measuring import measure_sweep
 from jatevo.bootstrap import Gateway, settings_from
 
 _log = logging.getLogger(__name__)
@@ -19,11 +19,13 @@ _log = logging.getLogger(__name__)
 
 def lambda_handler(event: object, _context: object) -> dict[str, int]:
     """Run the sweeper and return its report. An event `{"full": true}` looks at every window: a repair."""
-    full = flag(event, "full")
-    report = asdict(asyncio.run(gateway().sweeper().run(full=full)))
-    level = logging.WARNING if report["failed"] else logging.INFO
-    _log.log(level, "sweep %s", json.dumps(report))
-    return report
+    full, meter = flag(event, "full"), gateway().meter
+    report = asyncio.run(gateway().sweeper().run(full=full))
+    measure_sweep(report, meter)
+    meter.flush()
+    told = asdict(report)
+    _log.log(logging.WARNING if report.failed else logging.INFO, "sweep", extra={"fields": told})
+    return told
 
 
 @cache

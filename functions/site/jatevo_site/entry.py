@@ -9,4 +9,5 @@ from jatevo.bootstrap import Process, settings_from
 from jatevo_site.handler import create_app
 
 _settings = settings_from()
+_settings.set_up_logs()
 lambda_handler = buffered(Cors(create_app(Process(_settings)), _settings.cors_origin))

@@ -3,6 +3,7 @@
 from starlette.applications import Starlette
 
 from jatevo import __version__
+from jatevo.adapters.http.request_log import RequestJournal
 from jatevo.bootstrap import Process, settings_from
 from jatevo_site.app import SiteServices
 from jatevo_site.app import create_app as app_of
@@ -11,7 +12,7 @@ from jatevo_site.app import create_app as app_of
 def create_app(process: Process | None = None) -> Starlette:
     """Return the app."""
     process = process or Process(settings_from())
-    return app_of(
+    app = app_of(
         SiteServices(
             version=__version__,
             clock=process.clock,
@@ -19,3 +20,5 @@ def create_app(process: Process | None = None) -> Starlette:
             wording=process.settings.wording,
         )
     )
+    app.add_middleware(RequestJournal, chronicle=process.request_log("site"))
+    return app

@@ -10,15 +10,21 @@ import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jatevo.adapters.secrets import Secrets, SecretUnavailable
 from jatevo.adapters.system import SystemClock, SystemRandomness
+from jatevo.adapters.telemetry.chronicle import RequestLog
+from jatevo.adapters.telemetry.emf import EmfMeter
+from jatevo.adapters.telemetry.lines import FileLines, to_standard_output
+from jatevo.adapters.telemetry.logs import FORMATS, LEVELS, set_up_logs
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
 from jatevo.application.health import Health
 from jatevo.application.holdings import BalanceReader, ChainUnavailable
+from jatevo.application.meter import Meter, NoMeter
 from jatevo.application.ports import Clock, StoreError
 from jatevo.application.reservations import Policy
 from jatevo.application.sweeper import Sweeper
@@ -140,6 +146,13 @@ class Settings:
     entitlement_starter_requests: int = 0
     entitlement_starter_usd: str = "0.00"
 
+    log_format: str = "json"
+    """`json` or `text`: how lines of the log are written."""
+    log_level: str = "INFO"
+    """From which level on: DEBUG, INFO, WARNING or ERROR. Nothing private is in any of them."""
+    metrics: str = "off"
+    """Where metrics go, a line in CloudWatch's embedded format at a time: `stdout`, a file's path, or `off`."""
+
     playground: str = "off"
     """`on`: visitors without a key may try the models, within what follows."""
     playground_requests_per_day: int = 1000
@@ -216,6 +229,10 @@ class Settings:
         except ValueError as error:
             raise SettingsError(f"JATEVO_PRICE_RULES: {error}") from error
 
+    def set_up_logs(self) -> None:
+        """Write this process's log as the settings say."""
+        set_up_logs(self.log_format, self.log_level)
+
     @property
     def breaker_rules(self) -> Rules:
         return Rules(failures=self.breaker_failures, cooldown_ms=self.breaker_cooldown_s * 1000)
@@ -244,6 +261,8 @@ def _check_texts(settings: Settings) -> None:
     """Read every setting that is more than a number once. Raises SettingsError."""
     if settings.public_url and not _is_reference(settings.public_url):
         _site(settings.public_url)
+    if settings.log_format not in FORMATS or settings.log_level not in LEVELS:
+        raise SettingsError(f"JATEVO_LOG_FORMAT is one of {FORMATS}, JATEVO_LOG_LEVEL one of {LEVELS}")
     _ = settings.entitlement_policy, settings.bounds_of_prices, settings.chain_ids
     _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
 
@@ -298,6 +317,18 @@ class Process:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.randomness = SystemRandomness()
+        self.meter = self._meter()
+
+    def request_log(self, function: str) -> RequestLog:
+        """Return what tells of the requests of a function."""
+        return RequestLog(function, self.meter)
+
+    def _meter(self) -> Meter:
+        to = self.settings.metrics
+        if to == "off":
+            return NoMeter()
+        write = to_standard_output if to == "stdout" else FileLines(Path(to))
+        return EmfMeter(self.settings.table_prefix, self.clock, write)
 
 
 class Gateway(Process):
@@ -318,7 +349,7 @@ class Gateway(Process):
         self.environment = os.environ if environment is None else environment
         self.names = TableNames.with_prefix(settings.table_prefix)
         self.options = ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
-        self.dynamodb = DynamoClient(self.options)
+        self.dynamodb = DynamoClient(self.options, self.meter)
         self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
         self.ledger = DynamoLedger(self.dynamodb, self.names)
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
@@ -506,6 +537,7 @@ class Gateway(Process):
             self.settings.policy,
             RefusalMemory(),
             self._renew,
+            self.meter,
         )
         errors = ClientErrors()
         planner = Planner(self.health, self.clock, self.randomness, only_lane=self.settings.only_lane)

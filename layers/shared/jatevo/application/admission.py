@@ -73,6 +73,7 @@ class Admission:
         if isinstance(planned, Refusal):
             return planned
         catalogue, ask, plans = planned
+        journal = request.journal
         await self._errors.hold_back(caller.account.id)
         result: Admitted | Refusal | None = None
         for plan in plans:
@@ -82,6 +83,10 @@ class Admission:
             if not _lane_is_full(result):
                 break
         assert result is not None, "there is a plan, or a refusal"
+        journal.model, journal.lane = plan.model.id, plan.lane.id
+        if isinstance(result, Admitted):
+            journal.reserved_at_ms = result.reservation.reserved_at_ms
+        journal.mark("admit")
         return result
 
     async def model_of(self, caller: Caller, request: InferenceRequest, formats: Formats) -> Model | Refusal:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from jatevo.application.journal import Journal
 from jatevo.domain.catalogue import Pool, Route
 from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.projection import InputSize
@@ -34,6 +35,8 @@ class InferenceRequest:
     """Only upstreams that keep nothing of it may see it."""
     echo: Mapping[str, Any] = field(default_factory=dict)
     """What the answer repeats of the request, where the format has it do so."""
+    journal: Journal = field(default_factory=Journal, compare=False, repr=False)
+    """Where what becomes of it is noted for operators."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Inference:
         exchange = await self._admitted(caller, request, formats, keeper)
         if isinstance(exchange, Rejected):
             return exchange
+        request.journal.streamed = True
         channel = Channel()
         self._detached(self._guarded(exchange, channel))
         await asyncio.wait({exchange.begun}, timeout=self.heartbeat_s)
@@ -163,10 +164,11 @@ class Inference:
 
     @contextmanager
     def _known(self, exchange: Exchange) -> Iterator[None]:
-        """Keep an exchange where `drain` finds it."""
+        """Keep an exchange where `drain` finds it, and its journal open."""
         self._exchanges.add(exchange)
         try:
-            yield
+            with exchange.journal:
+                yield
         finally:
             self._exchanges.discard(exchange)
 

@@ -35,6 +35,8 @@ class UpdateReport:
     price_pico_usd: int | None
     agreed: int
     asked: int
+    age_s: int | None = None
+    """How long ago the price was last good; None: never."""
 
     @property
     def alarming(self) -> bool:
@@ -90,7 +92,9 @@ class PriceUpdates:
     def _report(self, reason: str, oracle: Oracle, now_ms: int) -> UpdateReport:
         found = quote(oracle, now_ms // 1000, self._rules)
         agreed = sum(witness.standing is Standing.AGREED for witness in oracle.witnesses)
-        return UpdateReport(str(reason), found.state, found.price_pico_usd, agreed, len(self._sources))
+        good_at = found.as_of_unix_s
+        age_s = None if good_at is None else max(0, now_ms // 1000 - good_at)
+        return UpdateReport(str(reason), found.state, found.price_pico_usd, agreed, len(self._sources), age_s)
 
 
 def told_of(

@@ -116,6 +116,7 @@ class Exchange:
         self._stopped = False
         self._channel = Channel()
         self._candidate = admitted.plan.routes[0]
+        self.journal = admitted.request.journal
         reservation = admitted.reservation
         deadlines = Deadlines(
             reservations.deadline_unix_ms(reservation), reservation.reserved_at_ms + failover_s * 1000
@@ -181,6 +182,7 @@ class Exchange:
             self.begun.set_result(Rejected(refusal, admitted.reservation, entry))
             channel.close(whole=False)
         elif refusal is not None:
+            self.journal.code = refusal.code
             await channel.write(reader.failure(refusal))
             channel.close(whole=False)
 
@@ -294,6 +296,7 @@ class Exchange:
     def _begin(self) -> None:
         if self._first_token_at_ms is None:
             self._first_token_at_ms = self._clock.now_ms()
+            self.journal.mark("first_token")
         if not self.begun.done():
             self.begun.set_result(None)
 
@@ -331,7 +334,8 @@ class Exchange:
 
     async def _settle(self, verdict: Verdict) -> LedgerEntry | None:
         """End the reservation. None when the decision could not be stored: then the sweeper expires it."""
-        reservation = self._admitted.reservation
+        reservation, journal = self._admitted.reservation, self.journal
+        journal.mark("stream" if "first_token" in journal.phases else "answer")
         begun = reservation.reserved_at_ms
         self._errors.ended(reservation.wanted.caller.account.id, verdict.reason)
         timings = Timings(
@@ -343,6 +347,9 @@ class Exchange:
         except StoreError:
             _log.error("reservation %s could not be decided; the sweeper will expire it", reservation.id)
             return None
+        finally:
+            journal.mark("settle")
+        journal.entry = entry
         if entry.figures.overrun_nano_usd:
             _log.error("reservation %s overran by %d nano-USD", reservation.id, entry.figures.overrun_nano_usd)
         return entry

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jatevo.application.fitting import BUDGET_BOUNDS, Fitting, Seen, refused_by_balance, refused_for_money
+from jatevo.application.meter import Meter, NoMeter
 from jatevo.application.openings import Openings, Renew
 from jatevo.application.ports import (
     Clock,
@@ -37,7 +38,7 @@ from jatevo.application.refusal_memory import RefusalMemory
 from jatevo.application.settling import Settling
 from jatevo.application.slots import Slots
 from jatevo.application.wanted import Policy, Reservation, Wanted
-from jatevo.domain import ids, settlement
+from jatevo.domain import ids, metrics, settlement
 from jatevo.domain.accounts import Caller
 from jatevo.domain.binding import Binding, Funding, Kind, bindings, hold_in, mark_of, slot_binding
 from jatevo.domain.ledger import LedgerEntry, Reason, Timings
@@ -132,12 +133,14 @@ class Reservations:
         policy: Policy,
         memory: RefusalMemory,
         renew: Renew | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._windows = windows
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
         self._memory = memory
+        self._meter = meter or NoMeter()
         self._fitting = Fitting(policy)
         self._openings = Openings(windows, directory, clock, memory, renew)
         self._settling = Settling(windows, ledger, directory, clock, memory, grace_s=policy.grace_s)
@@ -240,13 +243,15 @@ class Reservations:
         for attempt in range(_MOST_ATTEMPTS):
             await asyncio.sleep(_pause_s(attempt))
             result = await self._attempt(asking)
-            if isinstance(result, _Missing):
+            if result is None:
+                self._meter.add(metrics.CONTENTION)
+            elif isinstance(result, _Missing):
                 await self._openings.open_all(result.bindings, asking.caller)
             elif isinstance(result, _Refused) and await self._openings.caught_up(
                 result.binding, result.refused.window, asking.caller
             ):
                 continue
-            elif result is not None:
+            else:
                 return result
         raise StoreUnavailable("no attempt to reserve got an answer")
 

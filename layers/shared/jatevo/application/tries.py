@@ -27,6 +27,7 @@ from typing import Protocol
 from jatevo.application.admission import Admitted
 from jatevo.application.exchange import Candidate
 from jatevo.application.health import Health
+from jatevo.application.journal import ANSWERED
 from jatevo.application.ports import (
     Clock,
     Upstream,
@@ -66,9 +67,10 @@ _REJECTED = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A try that brought the client nothing. `blameless`: no request can have caused it."""
+    """A try that brought nothing. `status` 0: no whole answer came. `blameless`: no request can have caused it."""
 
     refusal: Refusal
+    status: int = 0
     possibly_billed: bool = False
     blameless: bool = False
     retry_after_s: int | None = None
@@ -79,6 +81,7 @@ class BodyRejected:
     """An upstream finds the client's body invalid, or longer than the context."""
 
     refusal: Refusal
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,15 @@ class Tries:
             return outcome, opened.pop_all()
 
     async def _outcome[T](self, candidate: Candidate, begin: Begin[T], opened: AsyncExitStack) -> Outcome[T]:
+        """Ask one route, and note how it went."""
+        journal = self._admitted.request.journal
+        began = journal.now()
+        outcome = await self._asked(candidate, begin, opened)
+        told, status = (ANSWERED, 200) if isinstance(outcome, Begun) else (outcome.refusal.code.value, outcome.status)
+        journal.tried(candidate.pool.id, candidate.route.model, told, status, began)
+        return outcome
+
+    async def _asked[T](self, candidate: Candidate, begin: Begin[T], opened: AsyncExitStack) -> Outcome[T]:
         first_byte_s = candidate.pool.first_byte_s if self._admitted.request.stream else 0
         try:
             async with asyncio.timeout(first_byte_s or None):
@@ -258,7 +270,7 @@ class Tries:
                     return Begun(await begin(candidate, answer), candidate)
                 _log.warning("pool %s answered %d", candidate.pool.id, answer.status)
                 if answer.status in _BLAMES_THE_BODY:
-                    return BodyRejected(await self._why(answer, candidate))
+                    return BodyRejected(await self._why(answer, candidate), answer.status)
                 return _missed(answer)
         except UpstreamUnreachable:
             return Miss(DOWN, blameless=True)
@@ -298,9 +310,10 @@ async def all_of(answer: UpstreamAnswer) -> bytes:
 def _missed(answer: UpstreamAnswer) -> Miss:
     """Return what an answer that is none means."""
     if answer.status in _MAY_HAVE_WORKED:
-        return Miss(TIMED_OUT, possibly_billed=True)
+        return Miss(TIMED_OUT, answer.status, possibly_billed=True)
     return Miss(
         DOWN if answer.status in _BUSY else FAILED,
+        answer.status,
         blameless=answer.status in _MISCONFIGURED,
         retry_after_s=answer.retry_after_s if answer.status in _BUSY else None,
     )

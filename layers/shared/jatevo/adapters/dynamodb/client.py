@@ -22,20 +22,21 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
+from jatevo.application.meter import Meter, NoMeter
 from jatevo.application.ports import OutcomeUnknown, StoreUnavailable
+from jatevo.domain import metrics
 
 REFUSED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
-_NOT_APPLIED = frozenset(
+_THROTTLED = frozenset(
     {
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ThrottlingException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
     }
 )
+_NOT_APPLIED = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError)
 
 
@@ -48,6 +49,10 @@ class ClientOptions:
     connect_timeout_s: float = 1.0
     read_timeout_s: float = 3.0
     connections: int = 64
+
+
+class Throttled(StoreUnavailable):
+    """There were too many requests; this one was not applied."""
 
 
 class ConditionRefused(Exception):
@@ -69,12 +74,13 @@ class TransactionRefused(Exception):
 class DynamoClient:
     """Sends low-level operations, named as boto3 names them (`update_item`), from the event loop."""
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientOptions, meter: Meter | None = None) -> None:
         make = partial(
             _session().create_client, "dynamodb", region_name=options.region, endpoint_url=options.endpoint_url
         )
         self._once = make(config=_config(options, attempts=1))
         self._retried = make(config=_config(options, attempts=4))
+        self._meter = meter or NoMeter()
         self._threads = ThreadPoolExecutor(max_workers=options.connections, thread_name_prefix="dynamodb")
 
     async def once(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
@@ -91,7 +97,14 @@ class DynamoClient:
 
     async def _call(self, client: Any, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _send, getattr(client, operation), arguments)
+        try:
+            return await loop.run_in_executor(self._threads, _send, getattr(client, operation), arguments)
+        except Throttled:
+            self._meter.add(metrics.STORE_THROTTLES)
+            raise
+        except OutcomeUnknown:
+            self._meter.add(metrics.STORE_UNKNOWN)
+            raise
 
     def disconnect(self) -> None:
         """Close idle connections, which are dead in a restored snapshot; the next request makes a new one."""
@@ -147,6 +160,8 @@ def _sorted(error: ClientError) -> Exception:
     if code == TRANSACTION_CANCELED:
         return TransactionRefused([reason.get("Code") or "" for reason in response.get("CancellationReasons", ())])
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if code in _THROTTLED:
+        return Throttled(f"DynamoDB refused: {code}")
     if code in _NOT_APPLIED or 400 <= status < 500:
         return StoreUnavailable(f"DynamoDB refused: {code}")
     return OutcomeUnknown(f"DynamoDB failed: {code}")

@@ -88,7 +88,7 @@ class Edge:
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:
-            _log.exception("%s: %s %r failed", answer.id, scope["method"], scope["path"])
+            _log.exception("%s failed", answer.id)
             if answer.started:
                 raise
             refusal = STORE_DOWN if isinstance(error, StoreError) else INTERNAL
