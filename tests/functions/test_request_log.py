@@ -216,7 +216,7 @@ async def _elsewhere(told: World, secret: str) -> None:
 async def test_functions_that_ask_no_model_have_a_line_by_the_routes_own_name(told: World, book: Logbook) -> None:
     customer = told.customer()
     asks = {
-        account_app(told.gateway): ("/v1/models/test-model", "/v1/models/{model_id:path}", 200),
+        account_app(told.gateway): ("/v1/models/test-model", "/v1/models/{model_id}", 200),
         site_app(told.gateway): ("/health", "/health", 200),
         admin_app(told.gateway): ("/admin/v1/catalog", "(none)", 401),
     }

@@ -51,12 +51,16 @@ def journal_of(scope: Scope) -> Journal:
 
 
 def _route(scope: Scope) -> str:
-    path: str | None = getattr(scope.get("route"), "path", None)
-    if path is not None:
-        return path
+    """Return the route that took a request, its parameters by their names; `(none)` when none did."""
     if "endpoint" not in scope:
         return "(none)"
-    parts: str = scope["path"]
-    for name, value in scope.get("path_params", {}).items():
-        parts = parts.replace(str(value), f"{{{name}}}")
-    return parts
+    path: str = scope["path"]
+    parameters = scope.get("path_params", {})
+    if not parameters:
+        return path
+    own: str | None = getattr(scope.get("route"), "path_format", None)
+    if own is None:
+        return f"/{path.split('/')[1]}/…"
+    # A router's prefix is not in its routes' own paths: it is what stands before them.
+    typed = own.format_map(parameters)
+    return path.removesuffix(typed) + own if path.endswith(typed) else own
