@@ -78,6 +78,16 @@ async def test_a_client_that_never_reads_holds_the_app_back_and_is_given_up(hurr
     assert hurried.cold_starts == cold_starts
 
 
+async def test_a_send_that_cannot_be_cancelled_leaves_the_next_connection_alone(hurried: LambdaFunction) -> None:
+    cold_starts = hurried.cold_starts
+    reply = await hurried.invoke(event_of("/shielded"))
+    assert isinstance(reply, Reply)
+    await until(lambda: hurried.environments[0].api.current is None)  # without a byte having been read
+    for _ in range(2):
+        await answer_of(hurried, "/status")
+    assert hurried.cold_starts == cold_starts
+
+
 async def test_where_little_time_was_given_half_of_it_is_the_apps(start: Any) -> None:
     margin = {"RESPONSE_STREAM_DEADLINE_MARGIN_MS": "60000"}
     async with start("zoo.app", timeout_s=0.8, environment=margin) as function:

@@ -53,6 +53,13 @@ async def test_a_failure_midway_ends_the_stream_with_both_trailers(zoo: LambdaFu
     assert str(error["errorMessage"]).startswith("the upstream broke")
 
 
+async def test_an_error_in_any_script_fits_into_the_trailers(zoo: LambdaFunction) -> None:
+    _, kind, error = await trailers_of(zoo, "/fail-midway-in-signs")
+    assert kind == "Unknown"  # a header takes no such name; the body does
+    assert str(error["errorType"]).startswith("\u6771")
+    assert str(error["errorMessage"]).startswith("\U0001f680")
+
+
 async def test_returning_before_the_end_is_a_failure_midway(zoo: LambdaFunction) -> None:
     payload, kind, _ = await trailers_of(zoo, "/incomplete")
     assert payload == [b"half"]

@@ -93,6 +93,7 @@ def test_a_function_url_has_no_prefix(stage: str | None) -> None:
     ("event", "kind"),
     [
         (b"not json", "Runtime.MalformedEvent"),
+        (b'{"resource": ' + b"[" * 100_000, "Runtime.MalformedEvent"),
         (b"[1]", "Runtime.UnsupportedEvent"),
         (b"{}", "Runtime.UnsupportedEvent"),
         (b'{"source": "aws.events", "detail": {}}', "Runtime.UnsupportedEvent"),

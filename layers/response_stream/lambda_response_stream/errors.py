@@ -7,7 +7,8 @@ import json
 import traceback
 from typing import NamedTuple
 
-_LONGEST_MESSAGE = 1000
+_MOST_KIND_BYTES = 200
+_MOST_MESSAGE_BYTES = 1000
 _MOST_STACK_BYTES = 1500
 
 
@@ -52,8 +53,7 @@ class ErrorReport(NamedTuple):
 def report(error: BaseException) -> ErrorReport:
     """Describe an error, its own kind for ours and its class's name for others."""
     kind = error.kind if isinstance(error, InitError | InvocationError) else type(error).__name__
-    message = str(error)[:_LONGEST_MESSAGE]
-    return ErrorReport(kind, message, _stack(error))
+    return ErrorReport(_cut(kind, _MOST_KIND_BYTES), _cut(str(error), _MOST_MESSAGE_BYTES), _stack(error))
 
 
 def where(error: BaseException) -> str:
@@ -62,13 +62,25 @@ def where(error: BaseException) -> str:
     return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
+def _cut(text: str, most_bytes: int) -> str:
+    """The beginning of a text, as much of it as fits in JSON, where one character takes up to twelve bytes."""
+    text = text[:most_bytes]
+    while (excess := _json_bytes(text) - most_bytes) > 0:
+        text = text[: -(excess // 12 + 1)]
+    return text
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text)) - len('""')
+
+
 def _stack(error: BaseException) -> tuple[str, ...]:
     """The innermost frames, as many as fit."""
     kept: list[str] = []
     room = _MOST_STACK_BYTES
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         text = f"{frame.filename}:{frame.lineno} {frame.name}"
-        room -= len(json.dumps(text))
+        room -= _json_bytes(text) + len('"", ')
         if room < 0:
             break
         kept.append(text)

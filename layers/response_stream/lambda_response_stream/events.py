@@ -64,7 +64,7 @@ def read_event(parse: Parse, raw: bytes, context: LambdaContext, state: dict[str
         prefix = stage_prefix(event)
     except InvocationError:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"the event is malformed: {type(error).__name__}: {error}"
         raise InvocationError("Runtime.MalformedEvent", message) from error
     _complete(scope, prefix, context, state)

@@ -23,6 +23,7 @@ from lambda_response_stream.snapstart import RestoreError, snapshot_and_restore
 
 _INIT_FAILED = 1
 _RESTORE_FAILED = 65
+_API_LOST = 1
 _LAYERS = "/opt/python"
 
 
@@ -52,9 +53,9 @@ async def _live() -> int:
         return _RESTORE_FAILED
     except Exception as error:  # noqa: BLE001 - whatever the app's own code raises while it is set up
         return await _init_failed(api, error)
-    await _serve(service, request_id)
+    status = await _serve(service, request_id)
     await lifespan.shutdown()
-    return 0
+    return status
 
 
 def _service(settings: Settings, api: RuntimeApi, lifespan: Lifespan) -> Service:
@@ -72,11 +73,16 @@ def _service(settings: Settings, api: RuntimeApi, lifespan: Lifespan) -> Service
     )
 
 
-async def _serve(service: Service, request_id: RequestId) -> None:
-    """Serve one invocation after another. Raises when the Runtime API does not answer: Lambda starts anew then."""
-    while (invocation := await _next(service)) is not None:
-        request_id.current = invocation.id
-        await service.serve(invocation)
+async def _serve(service: Service, request_id: RequestId) -> int:
+    """Serve one invocation after another. Return the exit status; when the Runtime API is lost, Lambda starts anew."""
+    try:
+        while (invocation := await _next(service)) is not None:
+            request_id.current = invocation.id
+            await service.serve(invocation)
+    except OSError as lost:
+        _say(f"the Runtime API cannot be spoken to: {lost}")
+        return _API_LOST
+    return 0
 
 
 async def _next(service: Service) -> Invocation | None:

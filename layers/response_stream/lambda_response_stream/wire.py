@@ -87,7 +87,10 @@ class Connection:
         return Answer(int(rest[:3]), headers, await self._body(headers))
 
     def close(self) -> None:
-        self._socket.close()
+        """Close it, also under a `send` that waits: the event loop must not take the next connection for this one."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
 
     async def _head(self) -> str:
         while (end := self._unread.find(b"\r\n\r\n")) < 0:
@@ -102,12 +105,12 @@ class Connection:
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return await self._chunked_body()
         if "content-length" in headers:
-            return await self._exactly(int(headers["content-length"]))
+            return await self._exactly(_number(headers["content-length"], 10))
         return b""
 
     async def _chunked_body(self) -> bytes:
         body = bytearray()
-        while size := int((await self._line()).partition(b";")[0], 16):
+        while size := _number((await self._line()).partition(b";")[0].decode("latin-1"), 16):
             body += await self._exactly(size)
             await self._line()
         while await self._line():
@@ -133,3 +136,13 @@ class Connection:
         if not data:
             raise ProtocolError("the connection was closed in the middle of an answer")
         self._unread += data
+
+
+def _number(text: str, base: int) -> int:
+    try:
+        number = int(text, base)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ProtocolError(f"not a length: {text[:80]!r}")
+    return number

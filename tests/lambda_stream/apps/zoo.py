@@ -180,6 +180,13 @@ async def fail_midway(scope: Scope, receive: Receive, send: Send) -> None:
     raise ValueError("the upstream broke " + "x" * 3_000)
 
 
+async def fail_midway_in_signs(scope: Scope, receive: Receive, send: Send) -> None:
+    """With a name and a text that take far more bytes than characters."""
+    await send(start())
+    await send(body(b"so far so good"))
+    raise type("\u6771" * 500, (Exception,), {})("\U0001f680" * 3_000)
+
+
 async def fail_after_the_end(scope: Scope, receive: Receive, send: Send) -> None:
     await send(start())
     await send(body(b"whole", more=False))
@@ -227,6 +234,13 @@ async def heavy(scope: Scope, receive: Receive, send: Send) -> None:
             sent += 1
     finally:
         say("heavy sent", sent)
+
+
+async def shielded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends from where no cancellation comes."""
+    await send(start())
+    LEFTOVERS.append(asyncio.ensure_future(send(body(b"x" * 100_000_000))))
+    await asyncio.shield(LEFTOVERS[-1])
 
 
 async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
