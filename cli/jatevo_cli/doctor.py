@@ -33,6 +33,7 @@ TABLES = (
 )
 _LEAST_UNRESERVED = 100
 """Lambda leaves at least so many environments to functions without a reservation."""
+_MORE_CONCURRENCY = "ask for more under Service Quotas, Lambda, Concurrent executions"
 
 type Client = Callable[[str], Any]
 
@@ -45,14 +46,24 @@ class Finding:
     blocks: bool = False
 
 
-def findings(client: Client, stack: str) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be deployed. `kept_free`: Lambda environments of ReservedConcurrency and its like together."""
+
+    stack: str = "jatevo"
+    kept_free: int = 0
+    secret_store: str = "ssm"
+
+
+def findings(client: Client, plan: Plan) -> list[Finding]:
     """Look at everything. Raises what boto3 raises when AWS cannot be asked."""
+    token = _operator_parameter if plan.secret_store == "ssm" else _operator_secret
     return [
         _account(client("sts")),
-        *_concurrency(client("lambda").get_account_settings()),
+        *_concurrency(client("lambda").get_account_settings(), plan.kept_free),
         _log_role(client("apigateway").get_account()),
-        _tables(client("dynamodb"), stack),
-        _operator_token(client("ssm"), stack),
+        _tables(client("dynamodb"), plan.stack),
+        token(client, f"/{plan.stack}/operator-token"),
     ]
 
 
@@ -61,17 +72,16 @@ def _account(sts: Any) -> Finding:
     return Finding(f"account {who['Account']}, as {who['Arn'].rpartition('/')[2]}")
 
 
-def _concurrency(settings: dict[str, Any]) -> list[Finding]:
+def _concurrency(settings: dict[str, Any], kept_free: int) -> list[Finding]:
     limit = settings["AccountLimit"]
     whole, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
     found = [Finding(f"{whole} Lambda environments at once, {free} of them unreserved: so many streams at most")]
-    if free <= _LEAST_UNRESERVED:
-        found.append(
-            Finding(
-                f"keep ReservedConcurrency=0 and ProvisionedConcurrency=0: {_LEAST_UNRESERVED} must stay unreserved; "
-                "ask for more under Service Quotas, Lambda, Concurrent executions"
-            )
-        )
+    if kept_free > max(0, free - _LEAST_UNRESERVED):
+        text = f"{kept_free} environments cannot be kept free: {_LEAST_UNRESERVED} must stay unreserved, {free} are"
+        found.append(Finding(f"{text}; {_MORE_CONCURRENCY}", blocks=True))
+    elif free <= _LEAST_UNRESERVED:
+        text = f"keep ReservedConcurrency=0 and ProvisionedConcurrency=0: {_LEAST_UNRESERVED} must stay unreserved"
+        found.append(Finding(f"{text}; {_MORE_CONCURRENCY}"))
     return found
 
 
@@ -93,18 +103,30 @@ def _tables(dynamodb: Any, stack: str) -> Finding:
     )
 
 
-def _operator_token(ssm: Any, stack: str) -> Finding:
-    name = f"/{stack}/operator-token"
+def _operator_parameter(client: Client, name: str) -> Finding:
     try:
-        kind = ssm.get_parameter(Name=name)["Parameter"]["Type"]
+        kind = client("ssm").get_parameter(Name=name)["Parameter"]["Type"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        missing = f"there is no parameter {name}: the admin function will not start without it"
-        return Finding(f"{missing} (unless SecretStore=secret, and Secrets Manager has it)", blocks=True)
+        return _no_token(f"parameter {name}")
     if kind != "SecureString":
         return Finding(f"the parameter {name} is a {kind}; make it a SecureString", blocks=True)
-    return Finding(f"the operator token is in {name}")
+    return Finding(f"the operator token is in the parameter {name}")
+
+
+def _operator_secret(client: Client, name: str) -> Finding:
+    try:
+        client("secretsmanager").describe_secret(SecretId=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return _no_token(f"secret {name}")
+    return Finding(f"the operator token is in the secret {name}")
+
+
+def _no_token(where: str) -> Finding:
+    return Finding(f"there is no {where}: the admin function will not start without it", blocks=True)
 
 
 def main(arguments: Sequence[str], client: Client | None = None) -> int:
@@ -113,10 +135,19 @@ def main(arguments: Sequence[str], client: Client | None = None) -> int:
     parser.add_argument("--preflight", action="store_true", required=True, help="look at the AWS account")
     parser.add_argument("--stack", default="jatevo", help="the stack's name (default jatevo)")
     parser.add_argument("--region", help="the region (default: the one that AWS's own settings name)")
+    parser.add_argument(
+        "--keep-free",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ReservedConcurrency, ProvisionedConcurrency and DedicatedLaneConcurrency together (default 0)",
+    )
+    parser.add_argument("--secret-store", choices=["ssm", "secret"], default="ssm", help="SecretStore (default ssm)")
     options = parser.parse_args(arguments)
+    plan = Plan(options.stack, options.keep_free, options.secret_store)
     try:
         session: Any = boto3.session.Session(region_name=options.region)
-        found = findings(client or session.client, options.stack)
+        found = findings(client or session.client, plan)
     except (BotoCoreError, ClientError) as error:
         print(f"jatevo: AWS cannot be asked: {error}", file=sys.stderr)
         return 3

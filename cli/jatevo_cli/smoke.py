@@ -1,7 +1,8 @@
 """
 `make smoke URL=… KEY=…`: what a client of the gateway would notice first, checked with the OpenAI SDK.
 
-Costs the key a handful of requests. Each check is one line; the exit status is 0 when all held, else 1.
+Costs the key a handful of requests. Each check is one line; the exit status is 0 when all held, else 1. `BUFFERED=1`
+bears streams that come all at once, as `sam local` has them.
 """
 
 import os
@@ -16,6 +17,9 @@ import openai
 
 _TIMEOUT_S = 60.0
 _MESSAGES: Any = [{"role": "user", "content": "Say hello."}]
+_LONG: Any = [{"role": "user", "content": "Count from one to fifty, in words."}]
+_SLOW_S, _AT_ONCE_S = 1.0, 0.2
+"""An answer that took longer than the first, and whose chunks came within the second, was collected on its way."""
 
 
 class NotAsExpected(Exception):
@@ -29,6 +33,8 @@ class Smoke:
     url: str
     key: str
     model: str = ""
+    buffered: bool = False
+    """Streams may come all at once."""
 
     def client(self, key: str | None = None) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, timeout=_TIMEOUT_S)
@@ -56,16 +62,17 @@ class Smoke:
 
     def stream(self) -> str:
         began = time.monotonic()
-        first_s = None
-        chunks = 0
         with self.client().chat.completions.create(
-            model=self.model, messages=_MESSAGES, max_tokens=24, stream=True
+            model=self.model, messages=_LONG, max_tokens=160, stream=True
         ) as stream:
-            for _ in stream:
-                chunks += 1
-                first_s = first_s or time.monotonic() - began
-        _expect(chunks > 1, f"{chunks} chunks")
-        return f"{chunks} chunks, the first after {first_s or 0:.2f} s of {time.monotonic() - began:.2f}"
+            came_s = [time.monotonic() - began for _ in stream]
+        _expect(len(came_s) > 1, f"{len(came_s)} chunks")
+        first_s, last_s = came_s[0], came_s[-1]
+        at_once = last_s > _SLOW_S and last_s - first_s < _AT_ONCE_S
+        _expect(
+            self.buffered or not at_once, f"{len(came_s)} chunks came at once after {last_s:.2f} s: is it buffered?"
+        )
+        return f"{len(came_s)} chunks, the first after {first_s:.2f} s of {last_s:.2f}"
 
     def usage(self) -> str:
         answer = httpx.get(f"{self.url}/v1/usage", headers={"authorization": f"Bearer {self.key}"}, timeout=_TIMEOUT_S)
@@ -126,9 +133,9 @@ def main() -> int:
     url = sys.argv[1].rstrip("/").removesuffix("/v1") if len(sys.argv) > 1 else ""
     key = os.environ.get("JATEVO_KEY", "")
     if not url or not key:
-        print("usage: make smoke URL=https://… KEY=sk-clb-… [MODEL=…]", file=sys.stderr)
+        print("usage: make smoke URL=https://… KEY=sk-clb-… [MODEL=…] [BUFFERED=1]", file=sys.stderr)
         return 2
-    return 0 if run(Smoke(url, key, os.environ.get("MODEL", ""))) else 1
+    return 0 if run(Smoke(url, key, os.environ.get("MODEL", ""), bool(os.environ.get("BUFFERED")))) else 1
 
 
 if __name__ == "__main__":

@@ -60,6 +60,23 @@ async def test_the_smoke_checks_hold(cloud: Cloud, key: str, capsys: pytest.Capt
     assert held, capsys.readouterr().out + cloud.log()
 
 
+async def test_the_smoke_checks_notice_a_stream_that_was_collected_on_its_way(
+    cloud: Cloud, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = answering("all of it at once", usage(5, 5))
+
+    async def collected(asked: Asked, connection: Connection) -> None:
+        await asyncio.sleep(1.1 if asked.body.get("stream") else 0)
+        await answer(asked, connection)
+
+    cloud.upstream.script = collected
+    assert not await asyncio.to_thread(run, Smoke(cloud.stack.url, key))
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert len(failed) == 1
+    assert "is it buffered?" in failed[0]
+    assert await asyncio.to_thread(Smoke(cloud.stack.url, key, "test-model", buffered=True).stream)
+
+
 async def test_the_first_word_arrives_long_before_the_last(cloud: Cloud, key: str) -> None:
     async with sdk(cloud, key) as client:
         await client.models.list()

@@ -21,6 +21,7 @@ def account(
     log_role: str | None = None,
     tables: list[str] | None = None,
     kind: str | None = "SecureString",
+    secret: bool = True,
 ) -> Callable[[str], Any]:
     """Return clients of an account that looks like this."""
     free = {"ConcurrentExecutions": concurrency, "UnreservedConcurrentExecutions": concurrency}
@@ -30,7 +31,9 @@ def account(
         "apigateway": ("get_account", {"cloudwatchRoleArn": log_role} if log_role else {}),
         "dynamodb": ("list_tables", {"TableNames": tables or []}),
         "ssm": ("get_parameter", {"Parameter": {"Type": kind}} if kind else None),
+        "secretsmanager": ("describe_secret", {} if secret else None),
     }
+    missing = {"ssm": "ParameterNotFound", "secretsmanager": "ResourceNotFoundException"}
 
     def client(service: str) -> Any:
         operation, answer = answers[service]
@@ -38,7 +41,7 @@ def account(
         made = session.client(service)
         stubber = Stubber(made)
         if answer is None:
-            stubber.add_client_error(operation, "ParameterNotFound")
+            stubber.add_client_error(operation, missing[service])
         else:
             stubber.add_response(operation, answer)
         stubber.activate()
@@ -47,8 +50,8 @@ def account(
     return client
 
 
-def said(capsys: pytest.CaptureFixture[str], client: Callable[[str], Any]) -> tuple[int, str]:
-    status = doctor.main(["--preflight"], client)
+def said(capsys: pytest.CaptureFixture[str], client: Callable[[str], Any], *options: str) -> tuple[int, str]:
+    status = doctor.main(["--preflight", *options], client)
     return status, capsys.readouterr().out
 
 
@@ -66,6 +69,23 @@ def test_a_new_account_is_told_what_it_cannot_have(capsys: pytest.CaptureFixture
     assert "10 Lambda environments at once" in text
     assert "keep ReservedConcurrency=0" in text
     assert "ApiGatewayLogRole=create" in text
+
+
+@pytest.mark.parametrize(("concurrency", "wanted", "status"), [(1000, 900, 0), (1000, 901, 1), (10, 1, 1), (10, 0, 0)])
+def test_environments_that_cannot_be_kept_free_must_be_asked_for_first(
+    capsys: pytest.CaptureFixture[str], concurrency: int, wanted: int, status: int
+) -> None:
+    found, text = said(capsys, account(concurrency=concurrency), "--keep-free", str(wanted))
+    assert found == status
+    assert (f"todo  {wanted} environments cannot be kept free" in text) == bool(status)
+
+
+def test_the_operator_token_is_looked_for_where_it_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    in_secrets = ("--secret-store", "secret", "--stack", "mine")
+    status, text = said(capsys, account(kind=None), *in_secrets)
+    assert (status, "the operator token is in the secret /mine/operator-token" in text) == (0, True)
+    status, text = said(capsys, account(kind="SecureString", secret=False), *in_secrets)
+    assert (status, "todo  there is no secret /mine/operator-token" in text) == (1, True)
 
 
 def test_a_missing_or_plain_operator_token_must_be_mended_first(capsys: pytest.CaptureFixture[str]) -> None:
