@@ -48,16 +48,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be deployed. `kept_free`: Lambda environments of ReservedConcurrency and its like together."""
+    """
+    What is to be deployed. `kept_free`: Lambda environments of ReservedConcurrency and its like together. `store`:
+    where the operator token is kept, `ssm` or `secret`.
+    """
 
     stack: str = "jatevo"
     kept_free: int = 0
-    secret_store: str = "ssm"
+    store: str = "ssm"
 
 
 def findings(client: Client, plan: Plan) -> list[Finding]:
     """Look at everything. Raises what boto3 raises when AWS cannot be asked."""
-    token = _operator_parameter if plan.secret_store == "ssm" else _operator_secret
+    token = _operator_parameter if plan.store == "ssm" else _operator_secret
     return [
         _account(client("sts")),
         *_concurrency(client("lambda").get_account_settings(), plan.kept_free),
