@@ -1,8 +1,9 @@
 """
 An EVM chain on this machine: anvil, and a way to deploy contracts on it and to call them.
 
-anvil's own accounts are funded and unlocked, so nothing here holds a key; `as_anybody` lets a call be sent from any
-address. A block is made for each transaction, and old blocks can still be asked for balances.
+anvil's own accounts are funded and unlocked; `as_anybody` lets a call be sent from any address, and `send_signed` sends
+one that is signed here, as wallets do. A block is made for each transaction, and old blocks can still be asked for
+balances.
 """
 
 import os
@@ -16,6 +17,7 @@ from typing import Any, Self
 import httpx
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
+from eth_account import Account
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 
@@ -95,13 +97,27 @@ class Node:
         made = contract(name)
         data = made.creation + encode(made.inputs(""), arguments).hex()
         receipt = self._sent({"data": data, "from": self.accounts()[0]})
+        _block_of(receipt)
         return to_checksum_address(receipt["contractAddress"])
 
     def send(self, name: str, address: str, function: str, *arguments: Any, sender: str | None = None) -> int:
         """Call a function of a contract in a transaction and return the number of its block."""
         data = _calldata(name, function, arguments)
-        receipt = self._sent({"to": address, "data": data, "from": sender or self.accounts()[0]})
-        return int(receipt["blockNumber"], 16)
+        return _block_of(self._sent({"to": address, "data": data, "from": sender or self.accounts()[0]}))
+
+    def send_signed(self, key: bytes, name: str, address: str, function: str, *arguments: Any) -> int:
+        """Do so in a transaction signed with a private key."""
+        sender = Account.from_key(key)
+        transaction = {
+            "to": address,
+            "data": _calldata(name, function, arguments),
+            "chainId": int(self.ask("eth_chainId"), 16),
+            "nonce": int(self.ask("eth_getTransactionCount", sender.address, "pending"), 16),
+            "gas": _GAS,
+            "gasPrice": int(self.ask("eth_gasPrice"), 16),
+        }
+        signed = sender.sign_transaction(transaction).raw_transaction
+        return _block_of(self.ask("eth_sendRawTransactionSync", "0x" + signed.hex()))
 
     def call(self, name: str, address: str, function: str, *arguments: Any, block: int | str = "latest") -> Any:
         """Return what a function returns, without a transaction: one value, or a tuple of several."""
@@ -146,9 +162,13 @@ class Node:
     def _sent(self, transaction: dict[str, Any]) -> dict[str, Any]:
         # Gas enough for all contracts here: an estimate is made at another time than the block's, and may fall short.
         receipt: dict[str, Any] = self.ask("eth_sendTransactionSync", {"gas": hex(_GAS), **transaction})
-        if int(receipt["status"], 16) != 1:
-            raise ChainError("the transaction was reverted")
         return receipt
+
+
+def _block_of(receipt: dict[str, Any]) -> int:
+    if int(receipt["status"], 16) != 1:
+        raise ChainError("the transaction was reverted")
+    return int(receipt["blockNumber"], 16)
 
 
 def _calldata(name: str, function: str, arguments: Sequence[Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
 from jatevo_testing.owners import EvmPerson, SolanaPerson
 from jatevo_testing.stack import Stack, start
 
-from jatevo_local.chain import Node
-from jatevo_local.demo_chain import TOKEN_DECIMALS
 from jatevo_local.engine import PROJECT
 from jatevo_local.ports import free_port
 
@@ -27,11 +25,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield running
     if running.process.poll() is None:
         running.stop()
-
-
-@pytest.fixture
-def demo_wallet(stack: Stack) -> Path:
-    return stack.data / "chain" / "demo-wallet.key"
 
 
 class Shell:
@@ -59,21 +52,27 @@ def shell(stack: Stack, tmp_path: Path) -> Shell:
 
 
 @pytest.mark.slow
-def test_the_walkthrough_walks_through(stack: Stack, demo_wallet: Path) -> None:
+def test_the_walkthrough_walks_through_up_to_a_sale_that_lowers_the_limits(stack: Stack) -> None:
     done = subprocess.run(
-        [str(PROJECT / "scripts" / "walkthrough"), str(demo_wallet)],
-        env={**os.environ, "JATEVO_URL": stack.url},
+        [str(PROJECT / "scripts" / "walkthrough")],
+        env={**os.environ, "JATEVO_URL": stack.url, "DATA": str(stack.data), "SELL": "8"},
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "requests  0 of 11 used" in done.stdout
-    assert "requests  1 of 11 used" in done.stdout
+    counters = re.findall(r"(requests|budget) +(\$?[\d.]+) of (\$?[\d.]+) used", done.stdout)
+    assert [counters[0], counters[1]] == [("requests", "0", "11"), ("budget", "$0.00", "$11.00")]
+    (_, used, _), (_, spent, _) = counters[2:4]
+    assert (used, Decimal(spent[1:]) > 0) == ("1", True)
+    assert counters[4:] == [("requests", used, "3"), ("budget", spent, "$3.00")]
+    assert "8 tokens went to 0x" in done.stdout
+    assert "left a wallet" in done.stdout
     assert '"cost_usd"' in done.stdout
     assert "signed out" in done.stdout
-    assert demo_wallet.read_text().strip().removeprefix("0x") not in done.stdout + done.stderr
+    secret = (stack.data / "chain" / "demo-wallet.key").read_text().strip()
+    assert secret not in done.stdout + done.stderr
 
 
 def test_wallets_of_both_kinds_are_linked_and_unlinked_from_the_command_line(shell: Shell, tmp_path: Path) -> None:
@@ -156,30 +155,3 @@ def test_the_cookie_of_a_plain_http_stack_is_one_that_browsers_keep(stack: Stack
         assert browser.post("keys", json={}, headers={"x-csrf-token": csrf}).status_code == 201
         assert browser.post("auth/logout", headers={"x-csrf-token": csrf}).status_code == 204
         assert browser.get("keys").status_code == 401
-
-
-@pytest.mark.slow
-def test_selling_the_tokens_lowers_the_limits_of_the_same_day(stack: Stack, shell: Shell, demo_wallet: Path) -> None:
-    signed_in = shell.json("wallet", "sign-in", "--private-key-file", str(demo_wallet))
-    before = shell.json("wallet", "budget")
-    assert before["limits"] == {"requests_per_day": 11, "budget_usd_per_day": "11.00", "concurrency": 64}
-    key = shell.json("key", "create")["key"]
-    openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=0).chat.completions.create(
-        model="smollm2", messages=[{"role": "user", "content": "Say hello."}], max_tokens=8
-    )
-    used = shell.json("wallet", "budget")["today"]
-    assert used["requests_used"] == before["today"]["requests_used"] + 1
-    assert Decimal(used["budget_spent_usd"]) > Decimal(before["today"]["budget_spent_usd"])
-    sell(stack, signed_in["wallet"].removeprefix("eip155:"), 8)
-    stack.cli("refresh", signed_in["account_id"])
-    after = shell.json("wallet", "budget")
-    assert (after["limits"]["requests_per_day"], after["limits"]["budget_usd_per_day"]) == (3, "3.00")
-    assert after["today"]["requests_used"] == used["requests_used"]
-
-
-def sell(stack: Stack, wallet: str, tokens: int) -> None:
-    """Move tokens of the demo wallet to somebody."""
-    token = json.loads((stack.data / "chain" / "contracts.json").read_text())["token"]
-    with Node(f"http://127.0.0.1:{(stack.data / 'chain-port').read_text().strip()}") as node:
-        node.as_anybody()
-        node.send("token", token, "transfer", EvmPerson().address, tokens * 10**TOKEN_DECIMALS, sender=wallet)
