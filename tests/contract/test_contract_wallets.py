@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 
 import pytest
-from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
-from eth_utils.abi import function_signature_to_4byte_selector
+from jatevo_testing import owners
 from jatevo_testing.chain import TestChain
+from jatevo_testing.owners import deployment, wrapped
 
 from jatevo.adapters.signatures.contract_wallets import MAGIC_SUFFIX
 from jatevo.adapters.signatures.verifier import WalletSignatures
@@ -56,17 +56,7 @@ def factory(chain: TestChain) -> str:
 @pytest.fixture
 def undeployed(chain: TestChain, factory: str, owner: LocalAccount) -> str:
     """The address that the factory would deploy the owner's wallet at."""
-    return str(chain.node.call("wallet_factory", factory, "deploy", owner.address, bytes(32)))
-
-
-def deployment(owner: LocalAccount) -> bytes:
-    return function_signature_to_4byte_selector("deploy(address,bytes32)") + encode(
-        ["address", "bytes32"], [owner.address, bytes(32)]
-    )
-
-
-def wrapped(factory: str, call: bytes, signature: bytes) -> bytes:
-    return encode(["address", "bytes", "bytes"], [factory, call, signature]) + MAGIC_SUFFIX
+    return owners.undeployed(chain.node, factory, owner.address)
 
 
 async def test_a_deployed_wallet_vouches_for_its_owner_only(
@@ -84,7 +74,7 @@ async def test_a_wallet_that_is_not_deployed_yet_vouches_for_its_owner_and_stays
     chain: TestChain, signatures: WalletSignatures, factory: str, undeployed: str, owner: LocalAccount
 ) -> None:
     block = chain.node.block()
-    signature = wrapped(factory, deployment(owner), signed(owner))
+    signature = wrapped(factory, deployment(owner.address), signed(owner))
     assert await signatures.valid(at(undeployed), TEXT, signature.hex())
     assert not await signatures.valid(at(undeployed), TEXT + "!", signature.hex())
     assert chain.node.ask("eth_getCode", undeployed, "latest") == "0x"
@@ -96,7 +86,9 @@ async def test_its_signature_is_good_once_it_is_deployed_too(
 ) -> None:
     chain.node.send("wallet_factory", factory, "deploy", owner.address, bytes(32))
     assert await signatures.valid(at(undeployed), TEXT, signed(owner).hex())
-    assert await signatures.valid(at(undeployed), TEXT, wrapped(factory, deployment(owner), signed(owner)).hex())
+    assert await signatures.valid(
+        at(undeployed), TEXT, wrapped(factory, deployment(owner.address), signed(owner)).hex()
+    )
 
 
 async def test_a_wallet_that_is_not_deployed_is_nobody_elses(
@@ -105,12 +97,12 @@ async def test_a_wallet_that_is_not_deployed_is_nobody_elses(
     thief: LocalAccount = Account.from_key(os.urandom(32))
     wallet = at(undeployed)
     forged: list[Callable[[], bytes]] = [
-        lambda: wrapped(factory, deployment(owner), signed(thief)),
-        lambda: wrapped(factory, deployment(thief), signed(thief)),
+        lambda: wrapped(factory, deployment(owner.address), signed(thief)),
+        lambda: wrapped(factory, deployment(thief.address), signed(thief)),
         lambda: wrapped(factory, b"", signed(owner)),
-        lambda: wrapped(thief.address, deployment(owner), signed(owner)),
+        lambda: wrapped(thief.address, deployment(owner.address), signed(owner)),
         lambda: signed(owner),
-        lambda: wrapped(factory, deployment(owner), b""),
+        lambda: wrapped(factory, deployment(owner.address), b""),
     ]
     for forge in forged:
         assert not await signatures.valid(wallet, TEXT, forge().hex())
@@ -122,7 +114,7 @@ async def test_an_address_with_a_key_cannot_be_vouched_for_by_somebodys_contract
     thief: LocalAccount = Account.from_key(os.urandom(32))
     own = chain.node.deploy("smart_wallet", thief.address)
     for victim in (owner.address, own):
-        for call in (deployment(thief), b""):
+        for call in (deployment(thief.address), b""):
             signature = wrapped(factory, call, signed(thief))
             assert await signatures.valid(at(victim), TEXT, signature.hex()) == (victim == own)
 
@@ -161,7 +153,7 @@ async def test_precompiled_contracts_are_no_wallets(
 async def test_a_wrapping_that_lies_about_its_lengths_is_refused(
     signatures: WalletSignatures, factory: str, undeployed: str, owner: LocalAccount
 ) -> None:
-    whole = wrapped(factory, deployment(owner), signed(owner))
+    whole = wrapped(factory, deployment(owner.address), signed(owner))
     padding = 31
     broken = [whole[:cut] + MAGIC_SUFFIX for cut in range(0, len(whole) - len(MAGIC_SUFFIX) - padding, 16)]
     broken += [b"\xff" * 12 + whole[12:], whole[:32] + b"\xff" * 32 + whole[64:], MAGIC_SUFFIX]

@@ -8,7 +8,16 @@ import pytest
 from jatevo_testing.chain import evm_wallet
 from jatevo_testing.cloud import Cloud
 from jatevo_testing.holders import solana_wallet
-from jatevo_testing.owners import Door, EvmPerson, Person, SolanaPerson
+from jatevo_testing.owners import (
+    AUTH,
+    ContractPerson,
+    Door,
+    EvmPerson,
+    Person,
+    SolanaPerson,
+    code_of,
+    undeployed,
+)
 from jatevo_testing.upstream import answering, usage
 
 from jatevo.domain.money import parse_usd
@@ -37,6 +46,20 @@ async def test_who_sells_the_tokens_has_lower_limits_at_the_next_refresh(cloud: 
     for door, key in owners:
         await has_three_left_in_all(cloud, door, key)
         assert not [secret for secret in (door.bearer, key) if secret in cloud.log()]
+    assert cloud.aws.refused == []
+
+
+@pytest.mark.slow
+async def test_contract_wallets_sign_in_deployed_or_not(cloud: Cloud) -> None:
+    owner, node, outside = EvmPerson(), cloud.token.chain.node, Door(cloud.client)
+    factory = node.deploy("wallet_factory", node.deploy("smart_wallet", node.accounts()[0]))
+    deployed = ContractPerson(owner, node.deploy("smart_wallet", owner.address))
+    not_yet = ContractPerson(owner, undeployed(node, factory, owner.address), factory)
+    for person in (deployed, not_yet):
+        signed_in = await outside.signed_in(person)
+        assert (await signed_in.ask("GET", f"{AUTH}/session")).json()["wallet"] == person.wallet
+    stranger = ContractPerson(EvmPerson(), deployed.address)
+    assert code_of(await outside.verify(**await outside.proof(stranger))) == (401, "invalid_signature")
     assert cloud.aws.refused == []
 
 

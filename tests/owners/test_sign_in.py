@@ -6,11 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 from jatevo_testing.chain import TestChain
 from jatevo_testing.clocks import ManualClock
-from jatevo_testing.owners import AUTH, SITE, Door, EvmPerson, Person, SolanaPerson, code_of, door
+from jatevo_testing.owners import (
+    AUTH,
+    SITE,
+    ContractPerson,
+    Door,
+    EvmPerson,
+    Person,
+    SolanaPerson,
+    code_of,
+    door,
+    undeployed,
+)
 from jatevo_testing.refusals import refused
 from jatevo_testing.world import World
 
@@ -264,21 +274,14 @@ async def test_a_disabled_account_lets_nobody_in(outside: Door, inside: Door, ad
 
 async def test_contract_wallets_sign_in_deployed_or_not(chain: TestChain, outside: Door) -> None:
     owner = EvmPerson()
-    deployed = ContractPerson(owner.key, chain.node.deploy("smart_wallet", owner.address))
-    await outside.signed_in(deployed)
-    assert code_of(await outside.verify(**await outside.proof(ContractPerson(EvmPerson().key, deployed.address)))) == (
-        401,
-        "invalid_signature",
-    )
-
-
-class ContractPerson(EvmPerson):
-    """Somebody whose key owns a contract wallet."""
-
-    def __init__(self, key: LocalAccount, address: str) -> None:
-        super().__init__(bytes(key.key))
-        self.address = address
-        self.wallet = f"eip155:{address.lower()}"
+    factory = chain.node.deploy("wallet_factory", chain.node.deploy("smart_wallet", chain.node.accounts()[0]))
+    deployed = ContractPerson(owner, chain.node.deploy("smart_wallet", owner.address))
+    not_yet = ContractPerson(owner, undeployed(chain.node, factory, owner.address), factory)
+    accounts = {await (await outside.signed_in(person)).account_id() for person in (owner, deployed, not_yet)}
+    assert len(accounts) == 3
+    for wallet in (deployed, not_yet):
+        stranger = ContractPerson(EvmPerson(), wallet.address, wallet.factory)
+        assert code_of(await outside.verify(**await outside.proof(stranger))) == (401, "invalid_signature")
 
 
 async def test_a_contract_wallet_is_told_to_try_again_when_its_chain_does_not_answer(

@@ -9,11 +9,15 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
+from eth_utils.abi import function_signature_to_4byte_selector
 
+from jatevo.adapters.signatures.contract_wallets import MAGIC_SUFFIX
 from jatevo.domain.wallets import base58_encoded
+from jatevo_local.chain import Node
 
 SITE = "https://gateway.test/prod"
 ORIGIN = "https://gateway.test"
@@ -32,6 +36,38 @@ class EvmPerson:
 
     def sign(self, message: str) -> str:
         return "0x" + bytes(self.key.sign_message(encode_defunct(text=message)).signature).hex()
+
+
+class ContractPerson(EvmPerson):
+    """Somebody whose key owns a contract wallet; with `factory`, one that is not deployed yet (EIP-6492)."""
+
+    def __init__(self, owner: EvmPerson, address: str, factory: str = "") -> None:
+        super().__init__(bytes(owner.key.key))
+        self.factory = factory
+        self.address = address
+        self.wallet = f"eip155:{address.lower()}"
+
+    def sign(self, message: str) -> str:
+        signature = super().sign(message)
+        if not self.factory:
+            return signature
+        return "0x" + wrapped(self.factory, deployment(self.key.address), bytes.fromhex(signature[2:])).hex()
+
+
+def deployment(owner: str) -> bytes:
+    """Return the call of `wallet_factory` that deploys an owner's wallet."""
+    selector = function_signature_to_4byte_selector("deploy(address,bytes32)")
+    return selector + encode(["address", "bytes32"], [owner, bytes(32)])
+
+
+def undeployed(node: Node, factory: str, owner: str) -> str:
+    """Return the address at which it would."""
+    return str(node.call("wallet_factory", factory, "deploy", owner, bytes(32)))
+
+
+def wrapped(factory: str, call: bytes, signature: bytes) -> bytes:
+    """Return a signature with how its wallet would be deployed, as EIP-6492 has it."""
+    return encode(["address", "bytes", "bytes"], [factory, call, signature]) + MAGIC_SUFFIX
 
 
 class SolanaPerson:
