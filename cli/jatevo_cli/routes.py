@@ -129,6 +129,9 @@ def _left(today: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _changed(change: Mapping[str, Any]) -> str:
+    if change["unclear"]:
+        asked = "; ".join(f"{name} {_short(value)}" for name, value in sorted(change["asked"].items()))
+        return f"unclear whether it was made; asked for: {asked or change['action']}"
     before, after = change["before"] or {}, change["after"] or {}
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     shown = [f"{name} {_short(before.get(name))} → {_short(after.get(name))}" for name in names if name != "version"]

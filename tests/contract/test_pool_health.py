@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from jatevo_testing.clocks import ManualClock
@@ -12,6 +13,7 @@ from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
 from jatevo.adapters.dynamodb.health import DynamoHealth
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.audit import Change
+from jatevo.application.audit import State as AuditState
 from jatevo.application.health import Health
 from jatevo.domain.breaker import Breaker, Rules, State
 from jatevo.domain.routing import Standing
@@ -116,7 +118,13 @@ async def test_changes_are_kept_newest_first(engine: tuple[DynamoClient, TableNa
         Change(1_795_003_200_000 + at, "ada", "account.change", f"acct_{at}", {"a": at}, {"a": at + 1}) for at in (1, 2)
     ]
     for change in changes:
-        await store.add(change, random_bits=1)
+        await store.put(change, random_bits=1)
     assert list(await store.changes("2026-11", 10)) == changes[::-1]
     assert list(await store.changes("2026-11", 1)) == changes[1:]
+    tried = replace(changes[0], at_ms=changes[0].at_ms + 9, state=AuditState.UNCLEAR, asked={"a": 9})
+    for number in range(3):
+        none = replace(tried, at_ms=tried.at_ms + number, state=AuditState.NOTHING)
+        await store.put(none, random_bits=number + 2)
+    await store.put(tried, random_bits=1)
+    assert list(await store.changes("2026-11", 2)) == [tried, changes[1]]
     assert not await store.changes("2026-10", 10)

@@ -10,6 +10,9 @@ from jatevo_testing.tables import fresh_tables
 from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
 from jatevo_testing.world import MODEL, World
 
+from jatevo.adapters.dynamodb.audit import DynamoAudit
+from jatevo.application.limits import LimitChanges
+from jatevo.application.ports import StoreUnavailable
 from jatevo.bootstrap import Settings
 from jatevo_admin.handler import create_app
 
@@ -176,8 +179,71 @@ async def test_changes_are_kept_with_who_when_before_and_after(admin: httpx.Asyn
     ]
     assert (changes[1]["before"]["lanes"], changes[1]["after"]["lanes"]) == ([], ["gold"])
     assert changes[2]["before"] is None
+    assert not any(change["unclear"] for change in changes)
     assert (await admin.get("/audit", params={"month": "1999-01"})).json() == {"changes": []}
     assert (await admin.get("/audit", params={"month": "soon"})).status_code == 400
+
+
+async def test_what_was_refused_is_no_change(admin: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
+    wrong = document(upstream) | {"models": []}
+    for method, path, body in (
+        ("PATCH", "/accounts/acct_nobody", {"zdr": True}),
+        ("POST", "/accounts", {"name": "Ada", "requests_per_day": -1, "budget_usd_per_day": "1.00"}),
+        ("POST", "/pools/nowhere/drain", None),
+        ("POST", "/operators/first/disable", None),
+        ("PUT", "/catalog", {"document": wrong | {"lanes": [{"id": "no lane"}]}}),
+        ("PUT", "/catalog", {"document": document(upstream)}),
+        ("PUT", "/catalog", {"document": wrong, "dry_run": True}),
+    ):
+        await admin.request(method, path, json=body)
+    assert [change["action"] for change in (await admin.get("/audit")).json()["changes"]] == ["catalog.apply"]
+
+
+async def test_a_change_that_a_crash_interrupts_stays_in_the_trail_with_what_was_asked_for(
+    admin: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "Ada", "requests_per_day": 1, "budget_usd_per_day": "1.00"}
+    account_id = (await admin.post("/accounts", json=body)).json()["account_id"]
+
+    async def died(*_: Any) -> None:
+        raise StoreUnavailable("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LimitChanges, "account_changed", died)
+        assert (await admin.patch(f"/accounts/{account_id}", json={"requests_per_day": 9})).status_code == 503
+    assert (await admin.get(f"/accounts/{account_id}")).json()["requests_per_day"] == 9, "it was stored before"
+
+    last = (await admin.get("/audit")).json()["changes"][0]
+    assert (last["operator"], last["action"], last["subject"]) == ("first", "account.change", account_id)
+    assert (last["unclear"], last["asked"]) == (True, {"requests_per_day": 9})
+
+
+async def test_nothing_is_changed_without_a_trail(admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"name": "Ada", "requests_per_day": 1, "budget_usd_per_day": "1.00"}
+    account_id = (await admin.post("/accounts", json=body)).json()["account_id"]
+
+    async def full(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoAudit, "put", full)
+        answer = await admin.patch(f"/accounts/{account_id}", json={"requests_per_day": 9})
+    assert (answer.status_code, "nothing was changed" in answer.json()["error"]["message"]) == (503, True)
+    assert (await admin.get(f"/accounts/{account_id}")).json()["requests_per_day"] == 1
+
+
+async def test_changes_at_once_follow_from_one_another_in_the_trail(admin: httpx.AsyncClient) -> None:
+    """Each says what it found, not what somebody had looked at before."""
+    body = {"name": "Ada", "requests_per_day": 0, "budget_usd_per_day": "1.00"}
+    path = f"/accounts/{(await admin.post('/accounts', json=body)).json()['account_id']}"
+    wanted = [{"requests_per_day": number} for number in range(1, 6)]
+    await asyncio.gather(*(admin.patch(path, json=one) for one in wanted))
+
+    changes = [one for one in (await admin.get("/audit")).json()["changes"] if one["action"] == "account.change"]
+    found = {one["before"]["version"]: one for one in changes}
+    assert sorted(found) == [1, 2, 3, 4, 5]
+    for version in range(2, 6):
+        assert found[version]["before"] == found[version - 1]["after"]
 
 
 async def test_no_secret_is_in_the_trail(admin: httpx.AsyncClient) -> None:

@@ -83,13 +83,15 @@ def _catalogue(administration: Administration) -> APIRouter:
 
     @router.put("/catalog")
     async def apply(body: CatalogueBody, request: Request) -> Json:
-        applied = await catalogues.apply(body.document, request.state.operator, dry_run=body.dry_run)
-        if applied.changed:
-            after = {"version": applied.version, "difference": applied.difference}
-            await audit.note(
-                request.state.operator, "catalog.apply", "catalog", {"version": applied.version - 1}, after
-            )
-        return applied_shape(applied, dry_run=body.dry_run)
+        operator = request.state.operator
+        if body.dry_run:
+            return applied_shape(await catalogues.apply(body.document, operator, dry_run=True), dry_run=True)
+        async with audit.changing(operator, "catalog.apply", "catalog") as trail:
+            applied = await catalogues.apply(body.document, operator)
+            before = {"version": applied.version - applied.changed}
+            after = {"version": applied.version, **({"difference": applied.difference} if applied.changed else {})}
+            trail.made(before, after)
+        return applied_shape(applied, dry_run=False)
 
     return router
 
@@ -100,8 +102,9 @@ def _accounts(administration: Administration) -> APIRouter:
 
     @router.post("", status_code=201)
     async def create(body: NewAccountBody, request: Request) -> Json:
-        created = account_shape(await accounts.create(body.wanted()))
-        await audit.note(request.state.operator, "account.create", created["account_id"], None, created)
+        async with audit.changing(request.state.operator, "account.create", "accounts", body.given()) as trail:
+            created = account_shape(await accounts.create(body.wanted()))
+            trail.made(None, created, subject=created["account_id"])
         return created
 
     @router.get("")
@@ -115,14 +118,14 @@ def _accounts(administration: Administration) -> APIRouter:
 
     @router.patch("/{account_id}")
     async def change(account_id: str, body: AccountChangeBody, request: Request) -> Json:
-        before = account_shape(await accounts.get(account_id))
-        changed = await accounts.change(account_id, body.wanted())
-        try:
+        async with audit.changing(request.state.operator, "account.change", account_id[:64], body.given()) as trail:
+            changed = await accounts.change(account_id, body.wanted())
+            before, after = account_shape(changed.before), account_shape(changed.after)
+            trail.made(before, after)
             if body.by_holdings:
-                changed = await administration.refresh.account(account_id) or changed
-        finally:
-            await audit.note(request.state.operator, "account.change", account_id, before, account_shape(changed))
-        return account_shape(changed)
+                after = account_shape(await administration.refresh.account(account_id) or changed.after)
+                trail.made(before, after)
+        return after
 
     return router
 
@@ -137,10 +140,11 @@ def _grants(administration: Administration) -> APIRouter:
 
     @router.post("", status_code=201)
     async def grant(account_id: str, body: GrantBody, request: Request) -> Json:
-        made, new = await grants.grant(account_id, body.wanted(), request.state.operator)
-        if new:
-            await audit.note(request.state.operator, "grant", account_id, None, grant_shape(made))
-        return {**grant_shape(made), "new": new}
+        async with audit.changing(request.state.operator, "grant", account_id[:64], body.given()) as trail:
+            made, new = await grants.grant(account_id, body.wanted(), request.state.operator)
+            shown = grant_shape(made)
+            trail.made(None if new else shown, shown)
+        return {**shown, "new": new}
 
     return router
 
@@ -151,8 +155,9 @@ def _keys(administration: Administration) -> APIRouter:
 
     @router.post("/accounts/{account_id}/keys", status_code=201)
     async def create(account_id: str, body: NewKeyBody, request: Request) -> Json:
-        created = await keys.create(account_id, body.wanted())
-        await audit.note(request.state.operator, "key.create", created.key.id, None, key_shape(created.key))
+        async with audit.changing(request.state.operator, "key.create", account_id[:64], body.given()) as trail:
+            created = await keys.create(account_id, body.wanted())
+            trail.made(None, key_shape(created.key), subject=created.key.id)
         unknown = await catalogues.unknown(created.key.models)
         return {"key": created.secret, **key_shape(created.key), "unknown_models": unknown}
 
@@ -162,16 +167,18 @@ def _keys(administration: Administration) -> APIRouter:
 
     @router.patch("/keys/{key_id}")
     async def change(key_id: str, body: KeyChangeBody, request: Request) -> Json:
-        before = key_shape(await keys.get(key_id))
-        key = await keys.change(key_id, body.changes())
-        await audit.note(request.state.operator, "key.change", key_id, before, key_shape(key))
-        return {**key_shape(key), "unknown_models": await catalogues.unknown(key.models)}
+        async with audit.changing(request.state.operator, "key.change", key_id[:64], body.given()) as trail:
+            changed = await keys.change(key_id, body.changes())
+            after = key_shape(changed.after)
+            trail.made(key_shape(changed.before), after)
+        return {**after, "unknown_models": await catalogues.unknown(changed.after.models)}
 
     @router.post("/keys/{key_id}/disable")
     async def disable(key_id: str, request: Request) -> Json:
-        before = key_shape(await keys.get(key_id))
-        after = key_shape(await keys.disable(key_id))
-        await audit.note(request.state.operator, "key.disable", key_id, before, after)
+        async with audit.changing(request.state.operator, "key.disable", key_id[:64]) as trail:
+            changed = await keys.disable(key_id)
+            after = key_shape(changed.after)
+            trail.made(key_shape(changed.before), after)
         return after
 
     return router
@@ -212,15 +219,17 @@ def _operators(administration: Administration) -> APIRouter:
 
     @router.post("", status_code=201)
     async def create(body: OperatorBody, request: Request) -> Json:
-        created = await operators.create(body.name)
-        after = operator_shape(created.operator)
-        await audit.note(request.state.operator, "operator.create", body.name, None, after)
+        async with audit.changing(request.state.operator, "operator.create", body.name[:64]) as trail:
+            created = await operators.create(body.name)
+            trail.made(None, operator_shape(created.operator))
         return {"token": created.token, **operator_shape(created.operator)}
 
     @router.post("/{name}/disable")
     async def disable(name: str, request: Request) -> Json:
-        after = operator_shape(await operators.disable(name))
-        await audit.note(request.state.operator, "operator.disable", name, {**after, "enabled": True}, after)
+        async with audit.changing(request.state.operator, "operator.disable", name[:64]) as trail:
+            changed = await operators.disable(name)
+            after = operator_shape(changed.after)
+            trail.made(operator_shape(changed.before), after)
         return after
 
     return router
@@ -244,16 +253,20 @@ def _prices(administration: Administration) -> APIRouter:
 
     @router.put("/rate")
     async def set_rate(body: RateBody, request: Request) -> Json:
-        operator, before = request.state.operator, price_shape(await prices.show())["rate"]
-        shown = price_shape(await prices.set_rate(body.price_usd, body.expires_at_unix_s, body.reason, operator))
-        await audit_trail.note(operator, "price.rate", "price", before, shown["rate"])
+        operator = request.state.operator
+        async with audit_trail.changing(operator, "price.rate", "price", body.given()) as trail:
+            before = price_shape(await prices.show())["rate"]
+            shown = price_shape(await prices.set_rate(body.price_usd, body.expires_at_unix_s, body.reason, operator))
+            trail.made(before, shown["rate"])
         return shown
 
     @router.delete("/rate")
     async def clear_rate(request: Request, reason: Why) -> Json:
-        operator, before = request.state.operator, price_shape(await prices.show())["rate"]
-        shown = price_shape(await prices.clear_rate(reason, operator))
-        await audit_trail.note(operator, "price.rate", "price", before, {"cleared": reason})
+        operator = request.state.operator
+        async with audit_trail.changing(operator, "price.rate", "price", {"cleared": reason}) as trail:
+            before = price_shape(await prices.show())["rate"]
+            shown = price_shape(await prices.clear_rate(reason, operator))
+            trail.made(before, {"cleared": reason})
         return shown
 
     return router
@@ -266,19 +279,22 @@ def _holdings(administration: Administration) -> APIRouter:
 
     @router.post("/snapshot")
     async def snapshot(request: Request) -> Json:
-        report = asdict(await snapshots.take_now())
-        await audit.note(request.state.operator, "holdings.snapshot", "holdings", {}, report)
+        async with audit.changing(request.state.operator, "holdings.snapshot", "holdings") as trail:
+            report = asdict(await snapshots.take_now())
+            trail.made({}, report)
         return report
 
     @router.post("/refresh")
     async def look_again(request: Request, body: RefreshBody | None = None) -> Json:
         if body is None or body.account_id is None:
-            report = asdict(await refresh.run())
-            await audit.note(request.state.operator, "holdings.refresh", "holdings", {}, report)
+            async with audit.changing(request.state.operator, "holdings.refresh", "holdings") as trail:
+                report = asdict(await refresh.run())
+                trail.made({}, report)
             return report
-        account = await accounts.get(body.account_id)
-        after = account_shape(await refresh.account(account.id) or account)
-        await audit.note(request.state.operator, "holdings.refresh", account.id, account_shape(account), after)
+        async with audit.changing(request.state.operator, "holdings.refresh", body.account_id[:64]) as trail:
+            account = await accounts.get(body.account_id)
+            after = account_shape(await refresh.account(account.id) or account)
+            trail.made(account_shape(account), after)
         return after
 
     return router

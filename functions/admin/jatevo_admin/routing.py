@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query, Request
 from jatevo.application.administration import Administration, bounds
 from jatevo.application.administration.lanes import LaneInUse
 from jatevo.application.administration.routes import Decision, Question, RouteHealth
-from jatevo.application.audit import Change
+from jatevo.application.audit import Change, State
 from jatevo.application.routes_store import Shared
 from jatevo.domain.refusals import Refusal
 from jatevo_admin.bodies import QuestionBody
@@ -51,16 +51,18 @@ def routing(administration: Administration) -> APIRouter:
 
     @router.post("/pools/{pool_id}/drain")
     async def drain(pool_id: str, request: Request) -> Json:
-        before = _pool(await routes.shared(pool_id))
-        after = _pool(await routes.drain(pool_id, request.state.operator))
-        await audit.note(request.state.operator, "pool.drain", pool_id, before, after)
+        async with audit.changing(request.state.operator, "pool.drain", pool_id[:64]) as trail:
+            before = _pool(await routes.shared(pool_id))
+            after = _pool(await routes.drain(pool_id, request.state.operator))
+            trail.made(before, after)
         return {"pool": pool_id, **after}
 
     @router.post("/pools/{pool_id}/undrain")
     async def undrain(pool_id: str, request: Request) -> Json:
-        before = _pool(await routes.shared(pool_id))
-        after = _pool(await routes.undrain(pool_id))
-        await audit.note(request.state.operator, "pool.undrain", pool_id, before, after)
+        async with audit.changing(request.state.operator, "pool.undrain", pool_id[:64]) as trail:
+            before = _pool(await routes.shared(pool_id))
+            after = _pool(await routes.undrain(pool_id))
+            trail.made(before, after)
         return {"pool": pool_id, **after}
 
     @router.get("/audit")
@@ -140,4 +142,6 @@ def _change(change: Change) -> Json:
         "subject": change.subject,
         "before": change.before,
         "after": change.after,
+        "unclear": change.state is State.UNCLEAR,
+        "asked": change.asked,
     }

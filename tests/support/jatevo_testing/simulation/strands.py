@@ -222,7 +222,7 @@ class Strands:
             self._registered.unfinished |= not done
 
     async def _change_account(self, process: Process, account_id: str, change: AccountChange) -> None:
-        account = await process.accounts.change(account_id, change)
+        account = (await process.accounts.change(account_id, change)).after
         self._registered.promised(account.id, account.version)
         self._auditor.reached["account changed"] += 1
 
@@ -232,7 +232,7 @@ class Strands:
         await self._change_account(process, account_id, AccountChange(enabled=True))
 
     async def _change_key(self, process: Process, key_id: str, change: KeyChange) -> None:
-        key = await process.keys.change(key_id, change)
+        key = (await process.keys.change(key_id, change)).after
         self._registered.promised(f"{key.account_id}/{key.id}", key.caps_version)
         self._auditor.reached["caps changed" if key.caps else "caps removed"] += 1
 
@@ -244,7 +244,7 @@ class Strands:
             await process.grants.grant(self._customer.account.id, wanted, "operator")
 
     async def _disable(self, process: Process, key_id: str) -> None:
-        key = await process.keys.disable(key_id)
+        key = (await process.keys.disable(key_id)).after
         self._registered.promised_disabled(key.ref)
         self._auditor.reached["key disabled"] += 1
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from jatevo.application.administration import bounds
-from jatevo.application.administration.changes import KEPT, Kept, chosen
+from jatevo.application.administration.changes import KEPT, Changed, Kept, chosen
 from jatevo.application.administration.problems import InvalidValue, NotThere, Refused
 from jatevo.application.limits import LimitChanges
 from jatevo.application.ports import Clock, Conflict, Randomness
@@ -111,8 +111,8 @@ class Accounts:
         """Return accounts in no particular order."""
         return await self._registry.accounts(after=after, limit=limit)
 
-    async def change(self, account_id: str, change: AccountChange) -> Account:
-        """Return the account as changed. Raises NotThere, InvalidValue, Refused when others keep changing it."""
+    async def change(self, account_id: str, change: AccountChange) -> Changed[Account]:
+        """Return the account as it was and is. Raises NotThere, InvalidValue, Refused when others keep changing it."""
         for _ in range(ATTEMPTS):
             stored = await self.get(account_id)
             account = _checked(_changed(stored, change))
@@ -124,7 +124,7 @@ class Accounts:
                     continue
             self._forget()
             await self._limits.account_changed(account)
-            return account
+            return Changed(stored, account)
         raise Refused("The account is being changed by others at this moment. Try again.")
 
 

@@ -1,7 +1,8 @@
 """
-What a change leaves as it is: a value of its own, since None already means "no limit" or "the default".
+What a change leaves as it is, a value of its own because None means "no limit" or "the default"; and what it did.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -12,6 +13,14 @@ class Kept(Enum):
 
 
 KEPT = Kept.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Changed[T]:
+    """What was changed, exactly as it was right before and is right after."""
+
+    before: T
+    after: T
 
 
 def chosen[T](new: T | Kept, old: T) -> T:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from jatevo.application.administration import bounds
 from jatevo.application.administration.accounts import ATTEMPTS
-from jatevo.application.administration.changes import KEPT, Kept, chosen
+from jatevo.application.administration.changes import KEPT, Changed, Kept, chosen
 from jatevo.application.administration.problems import NotThere, Refused
 from jatevo.application.limits import LimitChanges
 from jatevo.application.ports import Clock, Conflict, Randomness
@@ -123,8 +123,8 @@ class Keys:
         """Return a key. Raises NotThere."""
         return await self._get(key_id)
 
-    async def change(self, key_id: str, change: KeyChange) -> ApiKey:
-        """Return the key as changed. Raises NotThere, InvalidValue, Refused for a disabled key."""
+    async def change(self, key_id: str, change: KeyChange) -> Changed[ApiKey]:
+        """Return the key as it was and is. Raises NotThere, InvalidValue, Refused for a disabled key."""
         for _ in range(ATTEMPTS):
             stored = await self._get(key_id)
             if not stored.enabled:
@@ -138,13 +138,13 @@ class Keys:
                     continue
             self._forget()
             await self._limits.key_caps_changed(key)
-            return key
+            return Changed(stored, key)
         raise Refused(_BUSY)
 
-    async def disable(self, key_id: str) -> ApiKey:
-        """Stop a key for good and return it. Raises NotThere."""
+    async def disable(self, key_id: str) -> Changed[ApiKey]:
+        """Stop a key for good and return it as it was and is. Raises NotThere."""
         for _ in range(ATTEMPTS):
-            key = await self._get(key_id)
+            key = stored = await self._get(key_id)
             account, forgotten = await self._account(key.account_id), frozenset[str]()
             if key.enabled:
                 now = self._now()
@@ -159,12 +159,12 @@ class Keys:
             self._forget()
             await self._limits.key_disabled(account, key.ref, forgotten=forgotten)
             await self._limits.account_changed(account)
-            return key
+            return Changed(stored, key)
         raise Refused(_BUSY)
 
     async def delete(self, key_id: str) -> None:
         """Stop a key for good, and remove it. What it used stays in the ledger, under its id. Raises NotThere."""
-        key = await self.disable(key_id)
+        key = (await self.disable(key_id)).after
         try:
             await self._registry.delete_key(key)
         except Conflict:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from jatevo.application.administration import bounds
+from jatevo.application.administration.changes import Changed
 from jatevo.application.administration.problems import NotThere, Refused
 from jatevo.application.ports import Clock, Conflict, Randomness
 from jatevo.application.registry import AlreadyThere, Operator, Registry
@@ -85,8 +86,12 @@ class Operators:
         await self._ensure_first()
         return await self._registry.operators()
 
-    async def disable(self, name: str) -> Operator:
-        """Stop an operator's token and return the operator. Raises NotThere, Refused for the last enabled one."""
+    async def disable(self, name: str) -> Changed[Operator]:
+        """
+        Stop an operator's token and return the operator as it was and is.
+
+        Raises NotThere, Refused for the last enabled one.
+        """
         operators = await self._registry.operators()
         operator = next((operator for operator in operators if operator.name == name), None)
         if operator is None:
@@ -98,7 +103,7 @@ class Operators:
             await self._registry.change_operator(disabled, previous=operator)
         except Conflict as conflict:
             raise Refused("The operator was changed at this moment. Try again.") from conflict
-        return disabled
+        return Changed(operator, disabled)
 
     async def _ensure_first(self) -> None:
         """Create the first operator, or give it the secret's present value. Once per process, harmless to repeat."""

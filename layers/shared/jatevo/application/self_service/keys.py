@@ -81,7 +81,7 @@ class OwnKeys:
         models = change.models if isinstance(change.models, Iterable) else None
         lanes = change.lanes if isinstance(change.lanes, Iterable) else None
         await self._check(account, models, lanes)
-        return await self._keys.change(key_id, change)
+        return (await self._keys.change(key_id, change)).after
 
     async def rotate(self, account: Account, key_id: str, *, overlap_s: int = 0) -> CreatedKey:
         """Return a key that takes another's place; that one stops at once, or ends after `overlap_s`."""
@@ -102,7 +102,7 @@ class OwnKeys:
     async def disable(self, account: Account, key_id: str) -> ApiKey:
         """Stop a key at once and for good, and return it."""
         await self._own(account.id, key_id)
-        return await self._keys.disable(key_id)
+        return (await self._keys.disable(key_id)).after
 
     async def delete(self, account: Account, key_id: str) -> None:
         """Stop a key at once and remove it."""
