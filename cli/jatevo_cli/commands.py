@@ -26,6 +26,8 @@ class Shown:
     data: Any
     text: str
     notes: Sequence[str] = ()
+    status: int = 0
+    """The exit status: 0, or 1 for an answer that asks for attention."""
 
 
 def catalog_apply(api: Api, options: argparse.Namespace) -> Shown:

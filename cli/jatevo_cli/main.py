@@ -48,7 +48,8 @@ def _administer(options: argparse.Namespace) -> int:
     print(json.dumps(shown.data, indent=2, ensure_ascii=False) if options.json else shown.text, flush=True)
     for note in shown.notes:
         print(note, file=sys.stderr)
-    return 0
+    status: int = shown.status
+    return status
 
 
 def _local(arguments: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jatevo_cli import commands, owner_parser, prices, routes, values
+from jatevo_cli import books, commands, owner_parser, prices, routes, values
 from jatevo_cli.api import Api, target_from
 
 _DESCRIPTION = """\
@@ -35,6 +35,9 @@ examples:
   jatevo admin lanes
   jatevo admin route --model auto --input-bytes 20000
   jatevo admin window show --account acct_…
+  jatevo admin audit --day 2026-11-23
+  jatevo admin correct --account acct_… --day 2026-11-23 --reason 'counter restored from the ledger'
+  jatevo admin statement day --day 2026-11-23 --csv
   jatevo admin ledger list --account acct_… --day 2026-11-23 --json
 """
 
@@ -76,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     sums = _command(statement, "show", commands.statement_show, "show an account's sums of a day, by model or key")
     _of_day(sums)
     sums.add_argument("--by", choices=("model", "key"), default="model", help="default: model")
+    _books(topics, statement)
     sweeper = _command(topics, "sweep", commands.sweep, "end reservations that have expired, now")
     sweeper.add_argument("--full", action="store_true", help="look at every window, not only at those that are due")
     _holdings(topics)
@@ -84,6 +88,23 @@ def parser() -> argparse.ArgumentParser:
     _grant(topics)
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
+
+
+def _books(topics: "Subparsers", statement: "Subparsers") -> None:
+    of_all = _command(statement, "day", books.statement_day, "show what each account came to on a day, and all of them")
+    of_all.add_argument("--day", type=values.day, help="a UTC day such as 2026-11-23 (default: today)")
+    of_all.add_argument("--csv", action="store_true", help="print comma-separated values, for a spreadsheet")
+    audit = _command(
+        topics, "audit", books.audit, "recompute a day's windows from the ledger; exit status 1 if any differs"
+    )
+    audit.add_argument("--day", type=values.day, required=True, help="a UTC day such as 2026-11-23")
+    audit.add_argument("--account", metavar="ID", help="of this account only (default: of all)")
+    audit.add_argument("--scheduled", action="store_true", help="show what the schedule found, lanes included")
+    correct = _command(topics, "correct", books.correct, "give windows that differ the counters that the ledger makes")
+    correct.add_argument("--account", metavar="ID", required=True)
+    correct.add_argument("--day", type=values.day, required=True)
+    correct.add_argument("--reason", required=True, help="why; kept for good")
+    _by_id(_command(topics, "corrections", books.correction_list, "list an account's corrections"), "account")
 
 
 def _holdings(topics: "Subparsers") -> None:
@@ -276,7 +297,7 @@ def _routes(topics: Subparsers) -> None:
         ("undrain", routes.undrain, "put a pool back into use"),
     ):
         _command(pool, name, run, purpose).add_argument("pool", metavar="POOL")
-    trail = _command(topics, "audit", routes.audit, "list what operators changed, the latest first")
+    trail = _command(topics, "changes", routes.changes, "list what operators changed, the latest first")
     trail.add_argument("--month", help="a month such as 2026-11 (default: this one)")
     trail.add_argument("--limit", type=values.whole, default=100)
 

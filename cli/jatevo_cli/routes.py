@@ -54,7 +54,7 @@ def undrain(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, text.fields([("pool", answer["pool"]), ("breaker", answer["breaker"])]))
 
 
-def audit(api: Api, options: argparse.Namespace) -> Shown:
+def changes(api: Api, options: argparse.Namespace) -> Shown:
     answer = api.get("audit", month=options.month, limit=options.limit)
     rows = (
         (_moment(change["at_unix_ms"]), change["operator"], change["action"], change["subject"], _changed(change))

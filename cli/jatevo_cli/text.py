@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 type Row = Sequence[object]
@@ -36,6 +37,11 @@ def usd(nano_usd: int) -> str:
     sign = "-" if nano_usd < 0 else ""
     whole, fraction = divmod(abs(nano_usd), NANO_PER_USD)
     return f"{sign}${whole}.{f'{fraction:09d}'.rstrip('0').ljust(2, '0')}"
+
+
+def nano_usd(decimal: str) -> int:
+    """Return an amount that the gateway wrote as a decimal, in nano-USD, exactly."""
+    return int(Decimal(decimal) * NANO_PER_USD)
 
 
 def optional_usd(text: str | None) -> str:

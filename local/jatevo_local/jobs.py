@@ -18,6 +18,7 @@ from jatevo_holdings.snapshot import lambda_handler as snapshot
 from jatevo_local.chain import Node
 from jatevo_local.demo_chain import publish_price
 from jatevo_price_oracle.handler import lambda_handler as decide_price
+from jatevo_reconciliation.handler import lambda_handler as audit
 from jatevo_sweeper.handler import lambda_handler as sweep
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ JOBS = (
     Job("price_oracle", 30, decide_price),
     Job("holdings_snapshot", 60, snapshot),
     Job("holdings_refresh", 60, refresh),
+    Job("reconciliation", 600, audit),
 )
 
 

@@ -3,6 +3,7 @@ The command line against a gateway that serves: what it prints, what scripts rea
 """
 
 import asyncio
+import csv
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -221,6 +222,47 @@ async def test_lanes_are_seen_at_a_glance(admin: Run, tmp_path: Path) -> None:
     assert "0 of 6 shared in main" in shared
     route = await admin("route", "--model", "gold/test-model")
     assert "gold" in route.out
+async def test_the_books_are_audited_and_corrected(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
+    upstream.script = answering("hello", usage(10, 20))
+    customer = world.customer()
+    await world.chat(customer)
+    day, account_id = world.today(), customer.account.id
+    sound = await admin("audit", "--day", day)
+    assert (sound.status, sound.out.strip().endswith("1 ledger entries: 0 differences")) == (0, True)
+    world.dynamodb.update_item(
+        TableName=world.names.windows,
+        Key={"owner": {"S": account_id}, "period": {"S": day}},
+        UpdateExpression="ADD settled :seven",
+        ExpressionAttributeValues={":seven": {"N": "7"}},
+    )
+    differs = await admin("audit", "--day", day, "--account", account_id)
+    assert differs.status == 1
+    line = next(line for line in differs.out.splitlines() if line.startswith(account_id))
+    assert line.split()[-3:] == ["settled_nano_usd", "55000", "55007"]
+    corrected = await admin("correct", "--account", account_id, "--day", day, "--reason", "a drill")
+    assert "settled_nano_usd: 55007 → 55000" in corrected.out
+    assert (await admin("audit", "--day", day)).status == 0
+    assert "a drill" in (await admin("corrections", account_id)).out
+    assert (await admin("audit", "--day", "2020-01-01", "--scheduled")).status == 1
+
+
+async def test_a_days_statement_of_all_accounts(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
+    upstream.script = answering("hello", usage(10, 20))
+    customers = [world.customer() for _ in range(2)]
+    for customer in customers:
+        await world.chat(customer)
+    statement = (await admin("statement", "day", "--json")).json
+    assert (statement["day"], statement["total"]["charge_usd"], len(statement["accounts"])) == (
+        world.today(),
+        "0.00011",
+        2,
+    )
+    rows = list(csv.DictReader((await admin("statement", "day", "--csv")).out.splitlines()))
+    assert {row["account"] for row in rows} == {customer.account.id for customer in customers}
+    assert {(row["requests"], row["charge_usd"], row["top_models"]) for row in rows} == {
+        ("1", "0.000055", "test-model")
+    }
+    assert (await admin("statement", "day", "--day", "2020-01-01")).out.strip().splitlines()[-1].startswith("total")
 
 
 async def test_the_ledger_is_paged(admin: Run, world: World, upstream: ScriptedUpstream) -> None:

@@ -65,6 +65,15 @@ def test_the_sweeper_says_the_same_of_the_table_it_may_read(dynoxide: str) -> No
     gateway.close()
 
 
+def test_the_audit_says_the_same_of_the_table_it_may_read(dynoxide: str) -> None:
+    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
+    with pytest.raises(
+        SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
+    ):
+        gateway.check_books()
+    gateway.close()
+
+
 def test_missing_credentials_are_told_apart_from_an_unreachable_store(
     dynoxide: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Every sample event, answered by the built function under AWS's own emulator and, where it is theirs, loop."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from jatevo_testing.rie import under_rie
 
 from jatevo.adapters.dynamodb.schema import TableNames
+from jatevo.domain.calendar import utc_day
 from jatevo_local import built
 from jatevo_local.built import BuiltRoute
 from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT
@@ -33,7 +35,7 @@ ANSWERS = {
     "front": (200, None),
     "not-found": (404, "not_found"),
 }
-UNREAD = {"PriceOracleFunction", "HoldingsRefreshFunction"}
+UNREAD = {"PriceOracleFunction", "HoldingsRefreshFunction", "ReconciliationFunction"}
 """Those whose work does not depend on the event."""
 SCHEDULED = UNREAD | {"HoldingsSnapshotFunction", "ReservationSweeperFunction"}
 HTTP_REFUSALS = {"MalformedEvent", "Runtime.MalformedEvent", "Runtime.UnsupportedEvent"}
@@ -92,6 +94,21 @@ def test_the_oracles_event_is_a_run(environment: dict[str, str], tmp_path: Path)
     }
 
 
+def test_the_reconciliations_event_audits_a_day_that_is_over(environment: dict[str, str], tmp_path: Path) -> None:
+    with under_rie(built.functions()["ReconciliationFunction"], environment, tmp_path) as lambda_:
+        report = lambda_.invoke(EVENTS["reconciliation"])
+    assert report["day"] < utc_day(time.time_ns() // 10**9)
+    assert report | {"day": ""} == {
+        "day": "",
+        "complete": True,
+        "accounts": 0,
+        "busy": 0,
+        "windows": 0,
+        "entries": 0,
+        "differences": 0,
+    }
+
+
 REPORTS = {
     "holdings-snapshot": {"snapshot_id": None, "waiting": False, "holders": None},
     "holdings-refresh": {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0},
@@ -141,7 +158,13 @@ def test_every_trigger_of_the_template_has_an_event() -> None:
     roots: set[BuiltRoute] = {route for route in built.routes() if route.resource in {"/v1", "/admin/v1"}}
     wanted = {route.resource for route in built.routes()} - {route.resource for route in roots}
     assert wanted - {"/account/v1"} == with_event
-    assert set(EVENTS) == set(ANSWERS) | set(REPORTS) | {"holdings-snapshot-now", "price-oracle", "sweep", "sweep-full"}
+    assert set(EVENTS) == set(ANSWERS) | set(REPORTS) | {
+        "holdings-snapshot-now",
+        "price-oracle",
+        "reconciliation",
+        "sweep",
+        "sweep-full",
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,14 +18,14 @@ from jatevo_testing.chain import evm_wallet
 from jatevo_testing.cloud import Cloud
 from jatevo_testing.owners import Door, EvmPerson, SolanaPerson
 from jatevo_testing.roles import Permission, permissions
-from jatevo_testing.tables import plain_client, put_account, put_key
+from jatevo_testing.tables import plain_client, put_account, put_key, put_window
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
 
 from jatevo.domain import api_keys, ids
-from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.accounts import Account, ApiKey, account_window
 from jatevo.domain.calendar import utc_day
 from jatevo.domain.wallets import wallet_from_text
-from jatevo.domain.windows import Limits
+from jatevo.domain.windows import Hold, Limits, opened
 from jatevo_local import built
 from jatevo_local.lambda_api.calls import Reply
 
@@ -48,6 +49,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await holdings_are_counted(cloud)
     await a_pool_fails(cloud)
     await the_price_is_decided(cloud)
+    await the_books_are_audited(cloud)
     assert cloud.aws.refused == []
     unused = {
         name: sorted(str(held) for held in held_by(name) if not any(held.covers(call) for call in called(cloud, name)))
@@ -218,6 +220,30 @@ async def reservations_left_behind_are_ended(cloud: Cloud) -> None:
             await report.whole()
 
 
+async def the_books_are_audited(cloud: Cloud) -> None:
+    """By an operator, who corrects what differs; by the schedule, each day that is over."""
+    account, other = put_yesterday(cloud, 2, wrong_by=5), put_yesterday(cloud, 3, wrong_by=0)
+    day = utc_day(int(time.time()) - DAY_S)
+    granted = {"grant_id": "g1", "amount_usd": "1.00", "reason": "test"}
+    for method, path, body in (
+        ("POST", f"/accounts/{account}/grants", granted),
+        ("POST", f"/accounts/{other}/grants", granted),
+        ("GET", f"/accounts/{account}/audit?day={day}", None),
+        ("POST", f"/accounts/{account}/corrections", {"day": day, "reason": "test"}),
+        ("GET", f"/accounts/{account}/corrections", None),
+        ("GET", f"/statements?day={day}", None),
+    ):
+        answer = await cloud.admin.request(method, path, json=body)
+        assert answer.status_code in {200, 201}, (path, answer.text, cloud.log())
+    reconciliation = cloud.stack.functions["ReconciliationFunction"]
+    while True:
+        reply = await reconciliation.invoke({})
+        assert isinstance(reply, Reply), reply
+        if json.loads(await reply.whole())["day"] is None:
+            break
+    assert (await cloud.admin.get(f"/audits/{day}")).json()["difference_count"] == 0
+
+
 async def the_price_is_decided(cloud: Cloud) -> None:
     reply = await cloud.stack.functions["PriceOracleFunction"].invoke({})
     assert isinstance(reply, Reply), reply
@@ -244,7 +270,8 @@ async def failing(_asked: Asked, connection: Connection) -> None:
 async def holdings_are_counted(cloud: Cloud) -> None:
     """Read chains and renew limits in every function that may, each finding nothing pinned and nothing claimed."""
     rate = {"price_usd": "0.01", "expires_at_unix_s": int(time.time()) + 3600, "reason": "a test"}
-    assert (await cloud.admin.put("/price/rate", json=rate)).status_code == 200
+    answer = await cloud.admin.put("/price/rate", json=rate)
+    assert answer.status_code == 200, (answer.text, cloud.log())
     evm, solana = EvmPerson(), SolanaPerson()
     wallet, other = wallet_from_text(evm.wallet), wallet_from_text(solana.wallet)
     assert wallet is not None
@@ -325,6 +352,21 @@ def headers_of(customer: dict[str, str]) -> dict[str, str]:
     return {"authorization": customer["authorization"]}
 
 
+def put_yesterday(cloud: Cloud, number: int, *, wrong_by: int) -> str:
+    """Store an account of three days ago whose yesterday has a reservation that nobody ended, and a wrong counter."""
+    now = int(time.time())
+    limits = Limits(requests=10, budget_nano_usd=10**9, concurrency=4)
+    account = Account(ids.account_id(number), "books", limits, created_at_unix_s=now - 3 * DAY_S)
+    key = account_window(account.id, utc_day(now - DAY_S))
+    left = ids.reservation_id((now - DAY_S) * 1000, number)
+    window = replace(opened(key, limits, 1), settled_nano_usd=wrong_by)
+    client = plain_client(cloud.aws.engine)
+    put_account(client, cloud.names, account)
+    put_window(client, cloud.names, window, {left: Hold(100, now, "k")})
+    client.close()
+    return account.id
+
+
 def old_customer(cloud: Cloud) -> dict[str, str]:
     """Store a customer of three days ago, with a capped key."""
     created = int(time.time()) - 3 * DAY_S
@@ -362,6 +404,7 @@ async def never_ending(_asked: Asked, connection: Connection) -> None:
         "AdminFunction",
         "InferenceFunction",
         "PriceOracleFunction",
+        "ReconciliationFunction",
         "ReservationSweeperFunction",
         "SiteFunction",
     ],

@@ -166,6 +166,17 @@ def test_the_sweeper_runs_every_minute_and_what_fails_is_kept(resources: dict[st
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == letters
 
 
+def test_the_books_are_audited_every_hour_until_a_day_is_done_and_what_fails_is_kept(resources: dict[str, Any]) -> None:
+    schedule = resources["ReconciliationFunctionEveryHour"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert schedule["Name"] == {"Fn::Sub": "${AWS::StackName}-reconciliation"}
+    letters = {"Fn::GetAtt": ["ReconciliationDeadLetters", "Arn"]}
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"] == letters
+    invoked = resources["ReconciliationFunctionEventInvokeConfig"]["Properties"]
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == letters
+    assert resources["ReconciliationFunction"]["Properties"]["Timeout"] == 900
+
+
 def test_the_bucket_of_responses_is_private_encrypted_and_ends_what_is_in_it(resources: dict[str, Any]) -> None:
     bucket = resources["ResponsesBucket"]
     assert (bucket["Condition"], bucket["DeletionPolicy"]) == ("HasResponsesBucket", "RetainExceptOnCreate")

@@ -10,6 +10,7 @@ OWN_ROLE = {
     "AdminFunction": "AdminRole",
     "SiteFunction": "SiteRole",
     "ReservationSweeperFunction": "ReservationSweeperRole",
+    "ReconciliationFunction": "ReconciliationRole",
     "PriceOracleFunction": "PriceOracleRole",
     "HoldingsSnapshotFunction": "HoldingsSnapshotRole",
     "HoldingsRefreshFunction": "HoldingsRefreshRole",

@@ -14,6 +14,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `POST /holdings/snapshot`, `POST /holdings/refresh`          | take one now; look again, also at one account only  |
 | `POST /sweep`                                                | run the sweeper now                                 |
 | `GET /routes /lanes`, `POST /routes/decide`, `/pools`, `/audit` | see `routing`                                     |
+| `GET /statements`, `/audits`, and of accounts `/audit`, `/corrections` | see `auditing`                            |
 | `GET POST /operators`, `POST /operators/{name}/disable`      | operators; a new token is shown once                |
 """
 
@@ -25,6 +26,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from jatevo.adapters.http.key_bodies import KeyChangeBody, NewKeyBody
 from jatevo.adapters.wire.key_shape import key_shape
 from jatevo.application.administration import Administration
+from jatevo_admin.auditing import auditing
 from jatevo_admin.bodies import (
     AccountChangeBody,
     CatalogueBody,
@@ -68,7 +70,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing):
+    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing, auditing):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 

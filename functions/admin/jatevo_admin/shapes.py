@@ -131,22 +131,22 @@ def ledger_shape(page: Page[LedgerEntry]) -> Json:
 
 def statement_shape(statement: Statement) -> Json:
     """A day's sums; amounts as decimal strings. Of a deleted key only the id is known."""
-    models = {model: _tally_shape(tally) for model, tally in sorted(statement.by_model.items())}
+    models = {model: tally_shape(tally) for model, tally in sorted(statement.by_model.items())}
     keys: Json = {}
     for key_id, tally in sorted(statement.by_key.items()):
         key = statement.keys.get(key_id)
         named: Json = {"name": None, "labels": {}} if key is None else {"name": key.name, "labels": dict(key.labels)}
-        keys[key_id] = {**named, **_tally_shape(tally)}
+        keys[key_id] = {**named, **tally_shape(tally)}
     return {
         "account_id": statement.account_id,
         "day": statement.day,
-        "total": _tally_shape(statement.total),
+        "total": tally_shape(statement.total),
         "models": models,
         "keys": keys,
     }
 
 
-def _tally_shape(tally: Tally) -> Json:
+def tally_shape(tally: Tally) -> Json:
     return {
         "requests": tally.requests,
         "input_tokens": tally.input_tokens,

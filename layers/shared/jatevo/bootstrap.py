@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.administration.routes import Routes
+    from jatevo.application.day_audits import DayAudits
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.histories import Histories
     from jatevo.application.holdings import Readers
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from jatevo.application.playground import Playground, PlaygroundPolicy
     from jatevo.application.price_updates import PriceUpdates
     from jatevo.application.prices import Prices, PriceStore
+    from jatevo.application.reconciliation import Reconciliation
     from jatevo.application.registry import Registry
     from jatevo.application.self_service import SelfService
     from jatevo.application.sessions import Sessions
@@ -367,6 +369,7 @@ class Gateway(Process):
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
         from jatevo.adapters.dynamodb.audit import DynamoAudit
+        from jatevo.adapters.dynamodb.corrections import DynamoCorrections
         from jatevo.adapters.dynamodb.grants import DynamoGrants
         from jatevo.adapters.dynamodb.models import Tables
         from jatevo.adapters.dynamodb.registry import DynamoRegistry
@@ -374,6 +377,7 @@ class Gateway(Process):
         from jatevo.application.administration.accounts import Accounts
         from jatevo.application.administration.books import Books
         from jatevo.application.administration.catalogues import Catalogues
+        from jatevo.application.administration.corrections import Corrections
         from jatevo.application.administration.grants import Grants
         from jatevo.application.administration.keys import Keys
         from jatevo.application.administration.lanes import Lanes
@@ -391,7 +395,15 @@ class Gateway(Process):
             keys=Keys(registry, limits, self.clock, self.randomness, forget=forget),
             catalogues=Catalogues(registry, self.clock, forget=forget, variables=self._catalogue_variables()),
             operators=Operators(registry, self.clock, self.randomness, first=first),
-            books=Books(registry, self.windows, self.ledger, self.clock),
+            books=Books(registry, self.windows, self.ledger, self.usage(), self.clock),
+            corrections=Corrections(
+                DynamoCorrections(self.dynamodb, self.names),
+                self.reconciliation(),
+                self.day_audits(),
+                registry,
+                self.clock,
+                self.randomness,
+            ),
             sweeper=self.sweeper(),
             prices=PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices),
             snapshots=self.snapshots(),
@@ -500,9 +512,32 @@ class Gateway(Process):
         from jatevo.application.usage import UsageReports
 
         rollups = DynamoRollups(self.dynamodb, self.names)
-        policy = self.settings.policy
-        longest_s = policy.upstream_deadline_s + policy.grace_s
+        longest_s = self.settings.policy.longest_s
         return UsageReports(rollups, self.ledger, self.windows, self.clock, longest_s=longest_s)
+
+    def reconciliation(self) -> "Reconciliation":
+        """Return what recomputes windows from the ledger."""
+        from jatevo.adapters.dynamodb.grants import DynamoGrants
+        from jatevo.adapters.dynamodb.rollups import DynamoRollups
+        from jatevo.application.reconciliation import Reconciliation
+
+        return Reconciliation(
+            self.windows,
+            self.ledger,
+            self.ledger,
+            DynamoGrants(self.dynamodb, self.names),
+            DynamoRollups(self.dynamodb, self.names),
+            self.directory,
+            self.clock,
+            longest_s=self.settings.policy.longest_s,
+        )
+
+    def day_audits(self) -> "DayAudits":
+        """Return the scheduled audit."""
+        from jatevo.adapters.dynamodb.day_audits import DynamoDayAudits
+        from jatevo.application.day_audits import DayAudits
+
+        return DayAudits(DynamoDayAudits(self.dynamodb, self.names), self.reconciliation(), self.clock)
 
     def histories(self) -> "Histories":
         """Return what keeps responses and conversations."""
@@ -680,6 +715,10 @@ class Gateway(Process):
     def check_holdings(self) -> None:
         """The same with what snapshots and refreshes read."""
         self._check(self.holdings_store().latest())
+
+    def check_books(self) -> None:
+        """The same with what the scheduled audit reads."""
+        self._check(self.day_audits().report("1970-01-01"))
 
     @staticmethod
     def _check(reading: Coroutine[Any, Any, object]) -> None:

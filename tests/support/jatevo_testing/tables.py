@@ -2,7 +2,7 @@
 
 import dataclasses
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -11,9 +11,10 @@ import boto3
 from botocore.config import Config
 
 from jatevo.adapters.dynamodb import schema
-from jatevo.adapters.dynamodb.items import number, text, texts
+from jatevo.adapters.dynamodb.items import binary, number, text, texts
+from jatevo.adapters.dynamodb.windows import pack
 from jatevo.domain.accounts import Account, ApiKey
-from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Limits
+from jatevo.domain.windows import UNLIMITED_BUDGET_NANO_USD, UNLIMITED_REQUESTS, Hold, Limits, Window
 from jatevo_local.engine import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
 
@@ -48,6 +49,25 @@ def fresh_tables(endpoint_url: str) -> Iterator[schema.TableNames]:
         for name in dataclasses.astuple(names):
             client.delete_table(TableName=name)
         client.close()
+
+
+def put_window(client: Any, names: schema.TableNames, window: Window, open_: Mapping[str, Hold]) -> None:
+    """Store a window as it is, whatever it says."""
+    held = sum(hold.amount_nano_usd for hold in open_.values())
+    item = {
+        "owner": text(window.key.owner),
+        "period": text(window.key.period),
+        "requests_limit": number(window.limits.requests),
+        "requests_left": number(window.requests_left - sum(hold.requests for hold in open_.values())),
+        "budget_limit": number(window.limits.budget_nano_usd),
+        "budget_left": number(window.budget_left_nano_usd - held),
+        "settled": number(window.settled_nano_usd),
+        "concurrency_limit": number(window.limits.concurrency),
+        "limits_version": number(window.limits_version),
+        "open": {"M": {name: binary(pack(hold)) for name, hold in open_.items()}},
+        "sweep_shard": text("0"),
+    }
+    client.put_item(TableName=names.windows, Item=item)
 
 
 def put_account(client: Any, names: schema.TableNames, account: Account) -> None:

@@ -32,6 +32,11 @@ class Policy:
     margin_bps: int = 1000
     exposure_cap_bps: int = 10_000
 
+    @property
+    def longest_s(self) -> int:
+        """How long a reservation can last, from its id to its expiry."""
+        return self.upstream_deadline_s + self.grace_s
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -12,7 +12,8 @@ from typing import Any
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_optional_int, get_text, number, text
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo.domain.calendar import DAY_S, day_start_unix_s
+from jatevo.domain.calendar import DAY_S, day_start_unix_s, utc_day
+from jatevo.domain.ids import reserved_at_ms
 from jatevo.domain.ledger import Figures, LedgerEntry, Outcome, Reason, Timings
 from jatevo.domain.tokens import TokenUsage, UsageSource
 from jatevo.domain.windows import WindowKey
@@ -40,6 +41,14 @@ class DynamoLedger:
         except ConditionRefused as refused:
             return entry_from_item(refused.item or item)
         return entry
+
+    async def find(self, account_id: str, reservation_id: str) -> LedgerEntry | None:
+        """Return the decision about a reservation, as it is now; None while there is none."""
+        day = utc_day(reserved_at_ms(reservation_id) // 1000)
+        key = {"book": text(book(account_id, day)), "reservation_id": text(reservation_id)}
+        answer = await self._client.retried("get_item", TableName=self._table, Key=key, ConsistentRead=True)
+        item = answer.get("Item")
+        return None if item is None else entry_from_item(item)
 
     async def entries(
         self,
@@ -87,7 +96,7 @@ class DynamoLedger:
             "outcome": text(entry.outcome),
             "reason": text(entry.reason),
             "reserved": number(entry.reserved_nano_usd),
-            "windows": {"L": [text(_window_name(key)) for key in entry.windows]},
+            "windows": {"L": [text(window_name(key)) for key in entry.windows]},
             "key_id": text(entry.key_id),
             "model": text(entry.model),
             "lane": text(entry.lane),
@@ -101,7 +110,7 @@ class DynamoLedger:
         for part in (entry.usage, entry.figures):
             item |= {name: number(value) for name, value in _counts(part).items() if value}
         if entry.money_in is not None and entry.money_in != entry.windows:
-            item["money_in"] = {"L": [text(_window_name(key)) for key in entry.money_in]}
+            item["money_in"] = {"L": [text(window_name(key)) for key in entry.money_in]}
         if self._retention_days is not None:
             item["ttl"] = number(day_start_unix_s(entry.day) + self._retention_days * DAY_S)
         return item
@@ -122,7 +131,7 @@ def entry_from_item(item: Item) -> LedgerEntry:
         outcome=Outcome(get_text(item, "outcome")),
         reason=Reason(get_text(item, "reason")),
         reserved_nano_usd=get_int(item, "reserved"),
-        windows=tuple(_window_key(value["S"]) for value in item["windows"]["L"]),
+        windows=tuple(window_key(value["S"]) for value in item["windows"]["L"]),
         key_id=get_text(item, "key_id"),
         model=get_text(item, "model"),
         lane=get_text(item, "lane"),
@@ -134,7 +143,7 @@ def entry_from_item(item: Item) -> LedgerEntry:
             duration_ms=get_int(item, "duration_ms"), first_token_ms=get_optional_int(item, "first_token_ms")
         ),
         decided_at_ms=get_int(item, "decided_at_ms"),
-        money_in=tuple(_window_key(value["S"]) for value in item["money_in"]["L"]) if "money_in" in item else None,
+        money_in=tuple(window_key(value["S"]) for value in item["money_in"]["L"]) if "money_in" in item else None,
     )
 
 
@@ -142,10 +151,12 @@ def _counts(part: TokenUsage | Figures) -> Mapping[str, int]:
     return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
-def _window_name(key: WindowKey) -> str:
+def window_name(key: WindowKey) -> str:
+    """Return a window as entries name it."""
     return f"{key.owner}#{key.period}"
 
 
-def _window_key(stored: str) -> WindowKey:
+def window_key(stored: str) -> WindowKey:
+    """Return the window that a name stands for."""
     owner, _, period = stored.partition("#")
     return WindowKey(owner, period)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jatevo.application.administration.accounts import Accounts
 from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
+from jatevo.application.administration.corrections import Corrections
 from jatevo.application.administration.grants import Grants
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.lanes import Lanes
@@ -30,6 +31,7 @@ class Administration:
     catalogues: Catalogues
     operators: Operators
     books: Books
+    corrections: Corrections
     sweeper: Sweeper
     prices: PriceAdministration
     snapshots: Snapshots

@@ -14,6 +14,7 @@ from jatevo.domain.lanes import SHARED
 from jatevo.domain.money import MAX_NANO_USD, format_usd
 
 MAX_NAME_LENGTH = 100
+MAX_REASON_LENGTH = 200
 MAX_REQUESTS_PER_DAY = 10**9
 MAX_REQUESTS_PER_MINUTE = 10**6
 MAX_LABELS = 10
@@ -38,6 +39,14 @@ def name(value: str, *, optional: bool = False) -> str:
         raise InvalidValue("The name must not be empty.", param="name")
     if len(value) > MAX_NAME_LENGTH or not value.isprintable():
         raise InvalidValue(f"A name has at most {MAX_NAME_LENGTH} printable characters.", param="name")
+    return value
+
+
+def reason(value: str) -> str:
+    """Return why something is done, as it is kept."""
+    value = value.strip()
+    if not value or len(value) > MAX_REASON_LENGTH or not value.isprintable():
+        raise InvalidValue(f"Give a reason of at most {MAX_REASON_LENGTH} printable characters.", param="reason")
     return value
 
 

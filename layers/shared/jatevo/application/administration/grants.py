@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from jatevo.application.administration import bounds
 from jatevo.application.administration.accounts import ATTEMPTS
 from jatevo.application.administration.problems import InvalidValue, NotThere, Refused
 from jatevo.application.ports import Clock, Randomness, StoreUnavailable, WindowStore
@@ -20,7 +21,6 @@ from jatevo.domain.money import MAX_NANO_USD, format_usd
 from jatevo.domain.windows import Limits, Window, opened
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
-_LONGEST_REASON = 200
 _ORDER_BITS = 64
 
 
@@ -120,9 +120,7 @@ def _checked(account_id: str, wanted: NewGrant, operator: str, now_unix_s: int) 
         raise InvalidValue("A grant's id has 1 to 64 letters, digits or . _ : -", param="grant_id")
     if not 0 < wanted.amount_nano_usd <= MAX_NANO_USD:
         raise InvalidValue("The amount must be above 0; a correction takes it back.", param="amount_usd")
-    reason = wanted.reason.strip()
-    if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
-        raise InvalidValue(f"Give a reason of at most {_LONGEST_REASON} printable characters.", param="reason")
+    reason = bounds.reason(wanted.reason)
     if wanted.not_after_unix_s is not None and now_unix_s > wanted.not_after_unix_s:
         raise InvalidValue("This order has expired: it was not to be carried out any more.", param="not_after_unix_s")
     amount = -wanted.amount_nano_usd if wanted.correction else wanted.amount_nano_usd

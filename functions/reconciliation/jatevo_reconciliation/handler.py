@@ -1,0 +1,53 @@
+"""
+The Lambda handler of the reconciliation's schedule.
+
+Each invocation goes on where the last one stopped, and stops itself in time. A difference is no failure of the
+function: it is an error line, which names the window, and a report that stands.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from jatevo.application.day_audits import DayReport
+from jatevo.bootstrap import Gateway, settings_from
+
+_log = logging.getLogger(__name__)
+
+_STOP_BEFORE_MS = 60_000
+"""A page of accounts is begun only while this much time is left."""
+
+
+def lambda_handler(_event: object, context: Any) -> dict[str, Any]:
+    """Audit the oldest finished day that is not audited, and return what was found so far."""
+
+    def has_time() -> bool:
+        return context is None or context.get_remaining_time_in_millis() > _STOP_BEFORE_MS
+
+    report = asyncio.run(gateway().day_audits().run(has_time))
+    return {"day": None} if report is None else _told(report)
+
+
+def _told(report: DayReport) -> dict[str, Any]:
+    shown = {
+        "day": report.day,
+        "complete": report.complete,
+        "accounts": report.accounts,
+        "busy": report.busy,
+        "windows": report.windows,
+        "entries": report.entries,
+        "differences": report.difference_count,
+    }
+    for difference in report.differences:
+        _log.error("the books differ: %s", json.dumps(asdict(difference)))
+    _log.log(logging.ERROR if report.difference_count else logging.INFO, "audit %s", json.dumps(shown))
+    return shown
+
+
+@cache
+def gateway() -> Gateway:
+    """Return the gateway of this process."""
+    return Gateway(settings_from())
