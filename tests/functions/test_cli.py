@@ -222,6 +222,8 @@ async def test_lanes_are_seen_at_a_glance(admin: Run, tmp_path: Path) -> None:
     assert "0 of 6 shared in main" in shared
     route = await admin("route", "--model", "gold/test-model")
     assert "gold" in route.out
+
+
 async def test_the_books_are_audited_and_corrected(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
     upstream.script = answering("hello", usage(10, 20))
     customer = world.customer()

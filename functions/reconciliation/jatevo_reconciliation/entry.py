@@ -7,4 +7,5 @@ from jatevo_reconciliation.handler import gateway, lambda_handler
 
 __all__ = ["lambda_handler"]
 
+gateway().settings.set_up_logs()
 gateway().check_books()

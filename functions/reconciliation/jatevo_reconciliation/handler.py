@@ -6,14 +6,14 @@ function: it is an error line, which names the window, and a report that stands.
 """
 
 import asyncio
-import json
 import logging
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from jatevo.application.day_audits import DayReport
+from jatevo.application.measuring import measure_audit
 from jatevo.bootstrap import Gateway, settings_from
+from jatevo.domain.reconciliation import Difference
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,9 @@ def lambda_handler(_event: object, context: Any) -> dict[str, Any]:
     def has_time() -> bool:
         return context is None or context.get_remaining_time_in_millis() > _STOP_BEFORE_MS
 
-    report = asyncio.run(gateway().day_audits().run(has_time))
+    report, meter = asyncio.run(gateway().day_audits().run(has_time)), gateway().meter
+    measure_audit(report, meter)
+    meter.flush()
     return {"day": None} if report is None else _told(report)
 
 
@@ -42,9 +44,19 @@ def _told(report: DayReport) -> dict[str, Any]:
         "differences": report.difference_count,
     }
     for difference in report.differences:
-        _log.error("the books differ: %s", json.dumps(asdict(difference)))
-    _log.log(logging.ERROR if report.difference_count else logging.INFO, "audit %s", json.dumps(shown))
+        _log.error("the books differ", extra={"fields": _named(difference)})
+    _log.log(logging.ERROR if report.difference_count else logging.INFO, "audit", extra={"fields": shown})
     return shown
+
+
+def _named(difference: Difference) -> dict[str, Any]:
+    return {
+        "window": difference.window.owner,
+        "period": difference.window.period,
+        "counter": difference.counter.value,
+        "expected": difference.expected,
+        "found": difference.found,
+    }
 
 
 @cache

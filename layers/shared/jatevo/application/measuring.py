@@ -9,6 +9,7 @@ from jatevo.domain.ledger import LedgerEntry
 from jatevo.domain.market import MarketState
 
 if TYPE_CHECKING:
+    from jatevo.application.day_audits import DayReport
     from jatevo.application.holdings_refresh import RefreshReport
     from jatevo.application.price_updates import UpdateReport
     from jatevo.application.sweeper import SweepReport
@@ -41,6 +42,12 @@ def measure_sweep(report: "SweepReport", meter: Meter) -> None:
     meter.add(metrics.SWEEP_BACKLOG, report.windows)
     meter.add(metrics.EXPIRED, report.expired)
     meter.add(metrics.SWEEP_FAILURES, report.failed)
+
+
+def measure_audit(report: "DayReport | None", meter: Meter) -> None:
+    """Tell the metrics of a run of the reconciliation: a day's differences once, when all of it was audited."""
+    found = 0 if report is None or not report.complete else report.difference_count
+    meter.add(metrics.AUDIT_DIFFERENCES, found)
 
 
 def measure_price(report: "UpdateReport", meter: Meter) -> None:
