@@ -13,6 +13,43 @@ from jatevo_site.handler import create_app
 from jatevo_site.pages import Site, base_path
 
 NOWHERE = "http://127.0.0.1:9"
+PROMISED = """
+Pricing and access
+Start in the playground. Scale through gateway keys.
+Test a model, connect wallet-backed access, then move production traffic to the compatible API.
+Access lanes
+A clear progression from demo to production.
+Playground Live model testing Try prompts against hosted models before creating an application key.
+Builder $JTVO-backed API key Connect a wallet, create a scoped gateway key, and track usage from the dashboard.
+Network Reserved capacity Route heavier workloads through private pools, custom quotas, or dedicated lanes.
+Gateway surface
+One public API surface for model traffic, usage tracking, and quota enforcement.
+Base /v1 Keys sk-clb Quota $JTVO
+/v1/chat/completions Send chat workloads through Jatevo with the standard messages request shape.
+/v1/responses Run modern agent workloads through the same pooled compute access layer.
+/v1/models List models available to your key without exposing internal pool details.
+Quota mechanics
+Wallet-backed access needs two limits, not one.
+Request quota protects the pool. Dollar credits protect the business. Jatevo can let teams resell or route
+Access logic Dual-limit gateway flow whichever runs out first
+Wallet Hold JTVO Token balance proves access and backs spend.
+Value USD snapshot Oracle or admin rate turns holdings into budget.
+Credit Dollar budget Daily spend ceiling for actual model cost.
+Request limit Remaining API calls Stops spam, keeps shared routes fair, and gives simple dashboard limits.
+Credit limit Remaining dollar budget Stops expensive resale loops and charges by model usage, not only request count.
+API key Incoming request The sk-clb key asks for a model route.
+Gate Both limits available? Request count remains Projected cost fits budget Model is allowed for this key
+Allow Route request and deduct actual cost plus Jatevo margin.
+Block Return quota error or ask user to top up / hold more JTVO.
+Dashboard metrics
+both counters side by side so users understand whether they ran out of calls or ran out of compute value.
+Limit A API requests 0 / 11 daily Controls abuse, concurrency, and fair access to shared pools.
+Limit B Dollar credits $0.00 / $11.00 daily Controls economic exposure, reseller use, and model cost drift.
+Both must pass. A request is accepted only while request quota and dollar budget remain.
+Bring real model capacity into your next AI product.
+Test the model lane in the playground, then ship against one compatible Jatevo gateway.
+"""
+"""What the product was announced with."""
 
 
 class Elements(HTMLParser):
@@ -24,6 +61,10 @@ class Elements(HTMLParser):
         self.sources: list[str] = []
         self.links: list[str] = []
         self.inline: list[str] = []
+        self.words = ""
+
+    def handle_data(self, data: str) -> None:
+        self.words = " ".join(f"{self.words} {data}".split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -76,6 +117,13 @@ async def test_a_page_brings_no_script_or_style_of_its_own_and_forbids_them(site
     assert page.sources
     for source in page.sources:
         assert (await site.get(f"/{source}")).status_code == 200, source
+
+
+async def test_the_pricing_page_says_what_was_announced(site: httpx.AsyncClient) -> None:
+    page = Elements()
+    page.feed((await site.get("/pricing")).text)
+
+    assert [line for line in PROMISED.strip().splitlines() if line not in page.words] == []
 
 
 @pytest.mark.parametrize(

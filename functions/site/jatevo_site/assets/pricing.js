@@ -22,7 +22,7 @@ function onScale(id, from, to) {
   return Math.round(Number(value.toPrecision(2)));
 }
 
-const HOLDINGS = [100, 100_000_000];
+const HOLDINGS = [110, 110_000_000];
 const PRICE_NANO = [100, 100_000_000];
 const TOKENS = [10, 100_000];
 const REQUESTS = [1, 10_000];
@@ -56,8 +56,8 @@ function showInputs(asked) {
 const VERDICTS = {
   requests: "Limit A runs out first: requests.",
   budget: "Limit B runs out first: dollars.",
-  none: "Neither runs out: all of them are served.",
-  minimum: "Nothing is served: the holding is below the minimum.",
+  none: "Neither runs out: every request is allowed.",
+  minimum: "No budget: the holding is below the minimum.",
 };
 
 /** @param {any} outcome */
@@ -73,8 +73,9 @@ function show(outcome) {
     `The holding is worth ${dollars(outcome.value_usd)}. One such request costs ${dollars(outcome.charge_usd)}. ` +
     `${grouped(used.requests)} of ${grouped(outcome.sent)} requests are served` +
     (outcome.refused ? `; the next is refused with ${outcome.code}.` : ".");
-  for (const [name, on] of [["allow", !outcome.refused], ["block", Boolean(outcome.refused)]]) {
-    document.querySelector(`[data-live="${name}"]`)?.toggleAttribute("data-on", Boolean(on));
+  const lit = [outcome.refused ? "block" : "allow", first];
+  for (const node of document.querySelectorAll("[data-live]")) {
+    node.toggleAttribute("data-on", lit.includes(node.getAttribute("data-live") ?? ""));
   }
 }
 
