@@ -18,8 +18,9 @@
     icon: "data:image/svg+xml,<svg/>",
     rdns: "test.wallet",
   };
-  const detail = Object.freeze({ info, provider });
-  const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+  const other = { ...info, uuid: "00000000-0000-4000-8000-000000000002", name: "<img src=x onerror=alert(1)>", icon: "javascript:alert(1)" };
+  const announced = [Object.freeze({ info, provider }), Object.freeze({ info: other, provider }), null, { info: {}, provider: {} }];
+  const announce = () => announced.forEach((detail) => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail })));
   addEventListener("eip6963:requestProvider", announce);
   announce();
 })();

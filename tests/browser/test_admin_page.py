@@ -32,7 +32,7 @@ def test_an_account_is_looked_at_and_its_limits_changed(entered: Page, stack: St
     entered.locator("#accounts button").first.click()
     entered.wait_for_selector("#account:visible")
     entered.locator("#limit-requests").fill("12")
-    entered.locator("#limits-form button").click()
+    entered.locator("#limits-form button[type=submit]").click()
     entered.wait_for_selector("#account-requests:has-text('/ 12 daily')")
 
     assert "Margin" in entered.locator("#account-books").inner_text()
@@ -40,6 +40,28 @@ def test_an_account_is_looked_at_and_its_limits_changed(entered: Page, stack: St
     shot(entered, "admin-accounts")
     answer = httpx.get(f"{stack.url}/v1/usage", headers={"authorization": f"Bearer {stack.key}"})
     assert answer.json()["limits"][0]["max_value"] == 12
+
+
+def test_an_account_and_its_key_are_made_and_stand_in_the_books(entered: Page, stack: Stack, shot: Shot) -> None:
+    entered.locator("#new-account summary").click()
+    entered.locator("#new-account-name").fill("<i>reseller</i>")
+    entered.locator("#new-account-requests").fill("5")
+    entered.locator("#new-account-budget").fill("0.25")
+    entered.locator("#new-account-form button").click()
+    entered.wait_for_selector("#account-title:has-text('<i>reseller</i>')")
+    entered.locator("#admin-key-name").fill("first")
+    entered.locator("#admin-key-form button").click()
+    entered.wait_for_selector("#admin-secret")
+    client = stack.client(api_key=entered.locator("#admin-secret").inner_text())
+    client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
+    entered.locator("#tab-books").click()
+
+    row = entered.locator("#books tr", has_text="<i>reseller</i>")
+    row.wait_for()
+    assert row.locator("td").first.inner_text() == "1"
+    assert float(row.locator("td").nth(3).inner_text().removeprefix("$")) > 0, "a margin"
+    assert violations(entered) == []
+    shot(entered, "admin-books")
 
 
 def test_a_pool_is_drained_and_used_again_and_the_trail_says_by_whom(entered: Page, shot: Shot) -> None:

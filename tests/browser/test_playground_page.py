@@ -1,5 +1,6 @@
 """The playground: a prompt streams, says what it cost, and can be stopped; a key is used where one is given."""
 
+import json
 import re
 
 import pytest
@@ -26,7 +27,7 @@ def asked(page: Page, text: str, *, cap: int = 24) -> None:
 def test_a_visitor_sees_tokens_stream_and_what_they_cost(opened: Opener, shot: Shot) -> None:
     page = opened("/playground")
     page.evaluate(COUNT_UPDATES)
-    asked(page, "Write down the numbers from one to thirty.", cap=120)
+    asked(page, "Write down the numbers from one to thirty.", cap=40)
     page.wait_for_selector(SAID)
 
     assert page.evaluate("updates.size") > 3, "the answer grew as it came"
@@ -48,6 +49,31 @@ def test_an_answer_can_be_stopped_and_the_conversation_goes_on(opened: Opener) -
     page.wait_for_selector(".turn.assistant >> nth=1 >> .text:not(:empty)")
 
 
+def test_an_answer_that_breaks_off_is_told_and_kept(opened: Opener) -> None:
+    page = opened("/playground")
+    said = json.dumps({"choices": [{"delta": {"content": "<b>Half</b> an"}}]})
+    page.route(
+        "**/playground/v1/chat/completions",
+        lambda route: route.fulfill(body=f"data: {said}\n\n", content_type="text/event-stream"),
+    )
+    asked(page, "<img src=x onerror=alert(1)>")
+    page.wait_for_selector("#notice:has-text('broke before the answer ended')")
+
+    assert page.locator(".turn .text").all_inner_texts() == ["<img src=x onerror=alert(1)>", "<b>Half</b> an"]
+    assert page.locator("#send").is_visible()
+
+
+def test_a_question_that_nobody_could_answer_is_given_back(opened: Opener) -> None:
+    page = opened("/playground", expects=("429",))
+    error = {"message": "All 10 requests are used.", "code": "request_quota_exhausted"}
+    page.route("**/playground/v1/chat/completions", lambda route: route.fulfill(status=429, json={"error": error}))
+    asked(page, "One more?")
+    page.wait_for_selector("#notice a:text('Connect a wallet')")
+
+    assert page.locator("#prompt").input_value() == "One more?"
+    assert page.locator(".turn").count() == 0
+
+
 def test_with_a_key_it_spends_the_keys_account(opened: Opener, stack: Stack) -> None:
     page = opened("/playground")
     page.locator("summary").click()
@@ -61,11 +87,11 @@ def test_with_a_key_it_spends_the_keys_account(opened: Opener, stack: Stack) -> 
 
 def test_who_is_signed_in_spends_the_own_account_also_in_a_new_tab(opened: Opener, stack: Stack) -> None:
     """A new tab has the cookie, but not the proof of the session: the page fetches it."""
-    page = opened("/dashboard", expects=("401", "403"))
+    page = opened("/dashboard")
     page.locator("#wallets [data-wallet='demo']").click()
     page.wait_for_selector("#account:visible")
-    page.evaluate("sessionStorage.clear()")
     page.goto(f"{stack.url}/playground")
+    page.wait_for_selector("#who:has-text('your own account')")
     asked(page, "Say hello.", cap=8)
     page.wait_for_selector(SAID)
 

@@ -69,6 +69,51 @@ function set(element, attributes) {
 }
 
 /**
+ * Copy a text when a button is pressed. Where the browser forbids it, the text is marked, for the person to copy.
+ * @param {HTMLElement} button
+ * @param {HTMLElement} place whose text it is
+ */
+export function copies(button, place) {
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(place.textContent ?? "");
+      button.textContent = "Copied";
+    } catch {
+      getSelection()?.selectAllChildren(place);
+      button.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => (button.textContent = label), 2000);
+  });
+}
+
+/**
+ * Let tabs be chosen by pointer and by arrow keys, one of them at a time.
+ * @param {(name: string) => void} chosen is told the name: of `tab-name`
+ */
+export function tabs(chosen) {
+  const all = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role="tab"]')]);
+  const choose = (/** @type {HTMLElement} */ tab) => {
+    for (const each of all) {
+      each.setAttribute("aria-selected", String(each === tab));
+      each.setAttribute("tabindex", each === tab ? "0" : "-1");
+    }
+    chosen(tab.id.replace("tab-", ""));
+  };
+  for (const [index, tab] of all.entries()) {
+    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("keydown", (event) => {
+      const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: all.length - 1 }[event.key];
+      const next = to === undefined ? undefined : all.at(to % all.length);
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+      choose(next);
+    });
+  }
+}
+
+/**
  * Show a message in a place made for it; null hides it.
  * @param {HTMLElement} place
  * @param {string | null} text

@@ -1,6 +1,7 @@
 // @ts-check
 // Requests to the gateway from its own pages. Addresses are relative to the page's base, so that they work below a
 // stage's prefix. A failure is a `Refusal` with the gateway's own words; money stays the decimal string it came as.
+import { learnTime } from "./time.js";
 
 /** What the gateway answered instead: its error, in its words. */
 export class Refusal extends Error {
@@ -18,23 +19,40 @@ export class Refusal extends Error {
   }
 }
 
-/** @returns {string} the value that proves to the gateway that a request comes from its own pages */
-const csrf = () => {
-  try {
-    return sessionStorage.getItem("jatevo-csrf") ?? "";
-  } catch {
-    return "";
-  }
-};
+/** Proves to the gateway that a request comes from its own pages. The cookie that it belongs to is not for scripts. */
+let csrf = "";
 
-/** @param {string} value */
-export const rememberCsrf = (value) => {
+const MARK = "jatevo-signed-in";
+
+/**
+ * Keep the proof of a session; null forgets it. All tabs learn whether there is a session, none learns more.
+ * @param {string | null} proof
+ */
+export function rememberSession(proof) {
+  csrf = proof ?? "";
   try {
-    sessionStorage.setItem("jatevo-csrf", value);
+    if (proof === null) localStorage.removeItem(MARK);
+    else localStorage.setItem(MARK, "1");
   } catch {
-    // Without storage the session ends with the page.
+    // A browser that stores nothing is asked each time.
   }
-};
+}
+
+/** @returns {boolean} whether it is worth asking who is signed in: whoever never was need not wait for a no */
+export function maybeSignedIn() {
+  try {
+    return localStorage.getItem(MARK) !== null;
+  } catch {
+    return true;
+  }
+}
+
+/** Ask who is signed in, and keep the proof of the session. */
+export async function session() {
+  const found = await json("account/v1/auth/session");
+  rememberSession(found.csrf);
+  return found;
+}
 
 /**
  * Send a request and return its answer; throws `Refusal` for any but a success.
@@ -46,7 +64,7 @@ export async function send(path, { method = "GET", body, key, signal } = {}) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers.authorization = `Bearer ${key}`;
-  if (method !== "GET" && csrf()) headers["x-csrf-token"] = csrf();
+  if (method !== "GET" && csrf) headers["x-csrf-token"] = csrf;
   let answer;
   try {
     answer = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
@@ -54,6 +72,7 @@ export async function send(path, { method = "GET", body, key, signal } = {}) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refusal(0, { message: "The gateway cannot be reached. Check your connection and try again." }, new Headers());
   }
+  learnTime(answer.headers);
   if (!answer.ok) throw await refusalOf(answer);
   return answer;
 }

@@ -1,9 +1,9 @@
 // @ts-check
-// The keys of an account: list, create (shown once), rotate, disable, delete.
-import { byId, field, h, notice } from "./dom.js";
+// The keys of an account: list, create (shown once), change, rotate, disable, delete.
+import { byId, copies, field, h, notice } from "./dom.js";
 import { Refusal, json } from "./http.js";
 import { dollars, grouped } from "./money.js";
-import { moment } from "./time.js";
+import { moment, now } from "./time.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("key-dialog"));
 
@@ -11,15 +11,17 @@ const dialog = /** @type {HTMLDialogElement} */ (byId("key-dialog"));
 function row(key) {
   const act = (/** @type {string} */ label, /** @type {() => Promise<void>} */ work, tone = "second") =>
     h("button", { type: "button", class: `slim ${tone}`, "aria-label": `${label} ${key.name}`, onclick: work }, label);
+  const calls = key.requests_per_day === null ? "" : ` / ${grouped(key.requests_per_day)}`;
   const cap = key.budget_usd_per_day === null ? "" : ` / ${dollars(key.budget_usd_per_day)}`;
+  const models = key.models === null ? "All" : key.models.join(", ");
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, key.name),
-    h("td", { class: key.enabled ? "" : "off" }, h("code", {}, `${key.prefix}…`)),
-    h("td", {}, key.models === null ? "All" : key.models.join(", ")),
-    h("td", { class: "n" }, `${grouped(key.today.requests)} · ${dollars(key.today.charge_usd)}${cap}`),
-    h("td", {}, key.last_used_at_unix_s === null ? "Never" : moment(key.last_used_at_unix_s)),
+    h("th", { scope: "row" }, h("span", { class: "short", title: key.name }, key.name), h("code", { class: key.enabled ? "" : "off" }, `${key.prefix}…`)),
+    h("td", {}, h("span", { class: "short", title: models }, models)),
+    h("td", { class: "n" }, `${grouped(key.today.requests)}${calls}`),
+    h("td", { class: "n" }, `${dollars(key.today.charge_usd)}${cap}`),
+    h("td", { class: "m" }, key.last_used_at_unix_s === null ? "Never" : moment(key.last_used_at_unix_s)),
     h("td", {}, state(key)),
     h(
       "td",
@@ -27,6 +29,7 @@ function row(key) {
       h(
         "div",
         { class: "row-actions" },
+        key.enabled ? act("Change", async () => ask(key)) : null,
         key.enabled ? act("Rotate", () => rotate(key)) : null,
         key.enabled ? act("Disable", () => end(key, "disable")) : act("Delete", () => end(key, "delete"), "danger"),
       ),
@@ -37,7 +40,7 @@ function row(key) {
 /** @param {any} key */
 function state(key) {
   if (!key.enabled) return h("span", { class: "pill bad" }, "Disabled");
-  const expired = key.expires_at_unix_s !== null && key.expires_at_unix_s * 1000 <= Date.now();
+  const expired = key.expires_at_unix_s !== null && key.expires_at_unix_s * 1000 <= now();
   return expired ? h("span", { class: "pill warn" }, "Expired") : h("span", { class: "pill good" }, "Active");
 }
 
@@ -63,18 +66,27 @@ const trial = (base, secret) =>
 function showOnce(secret) {
   const place = byId("shown-once");
   const base = document.baseURI.replace(/\/$/, "");
-  const copy = h("button", { type: "button", class: "slim" }, "Copy");
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(secret);
-    copy.textContent = "Copied";
-  });
+  const key = h("code", { id: "new-secret" }, secret);
+  const command = h("pre", { tabindex: "0", "aria-label": "A command to try it" }, trial(base, secret));
+  const copyKey = h("button", { type: "button", class: "slim" }, "Copy");
+  const copyCommand = h("button", { type: "button", class: "slim second" }, "Copy the command");
+  copies(copyKey, key);
+  copies(copyCommand, command);
   place.replaceChildren(
-    h("strong", {}, "Your key. It is shown this once: copy it now."),
-    h("div", { class: "secret" }, h("code", { id: "new-secret" }, secret), copy),
-    h("p", { class: "small" }, "Base URL ", h("code", {}, `${base}/v1`), ", for any OpenAI client. Try it now:"),
-    h("pre", { tabindex: "0" }, trial(base, secret)),
+    h("strong", { tabindex: "-1" }, "Your key. It is shown this once: copy it now."),
+    h("div", { class: "secret" }, key, copyKey),
+    h("p", { class: "small" }, "Base URL ", h("span", { class: "address" }, `${base}/v1`), ", for any OpenAI client. Try it now:"),
+    command,
+    h("p", { class: "actions" }, copyCommand, h("button", { type: "button", class: "slim second", onclick: forgetSecret }, "I have it")),
   );
   place.hidden = false;
+  /** @type {HTMLElement | null} */ (place.querySelector("strong"))?.focus();
+}
+
+/** Take a key that was shown once off the page. */
+export function forgetSecret() {
+  byId("shown-once").hidden = true;
+  byId("shown-once").replaceChildren();
 }
 
 /** @param {any} key */
@@ -104,52 +116,89 @@ async function attempt(work) {
   await showKeys();
 }
 
+/** The key that the dialog changes; null when it makes one. @type {any} */
+let changed = null;
+
+const boxes = () => [...byId("key-models").querySelectorAll("input")];
+
 function wanted() {
-  const chosen = [...byId("key-models").querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value);
   const requests = field("key-requests").value.trim();
-  const budget = field("key-budget").value.trim();
   const expires = field("key-expires").value;
   return {
     name: field("key-name").value.trim(),
-    models: field("key-all").checked ? null : chosen,
+    models: field("key-all").checked ? null : boxes().filter((box) => box.checked).map((box) => box.value),
     requests_per_day: requests ? Number(requests) : null,
-    budget_usd_per_day: budget || null,
+    budget_usd_per_day: field("key-budget").value.trim() || null,
     expires_at_unix_s: expires ? Math.floor(Date.parse(`${expires}T00:00:00Z`) / 1000) : null,
   };
 }
 
+/**
+ * Open the dialog.
+ * @param {any} key to change; null for a new one
+ */
+function ask(key) {
+  changed = key;
+  notice(byId("key-notice"), null);
+  /** @type {HTMLFormElement} */ (byId("key-form")).reset();
+  byId("key-dialog-title").textContent = key ? `Change "${key.name}"` : "Create a key";
+  byId("key-create").textContent = key ? "Save" : "Create";
+  field("key-all").checked = !key?.models;
+  for (const box of boxes()) {
+    box.checked = Boolean(key?.models?.includes(box.value));
+    box.disabled = field("key-all").checked;
+  }
+  field("key-name").value = key?.name ?? "";
+  field("key-requests").value = key?.requests_per_day ?? "";
+  field("key-budget").value = key?.budget_usd_per_day ?? "";
+  field("key-expires").value = key?.expires_at_unix_s ? moment(key.expires_at_unix_s).slice(0, 10) : "";
+  dialog.showModal();
+}
+
 /** @param {SubmitEvent} event */
-async function create(event) {
+async function save(event) {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement} */ (byId("key-create"));
+  const key = wanted();
+  if (key.models?.length === 0) return notice(byId("key-notice"), "Choose a model, or all of them.");
   button.disabled = true;
   try {
-    const made = await json("account/v1/keys", { method: "POST", body: wanted() });
+    if (changed) await json(`account/v1/keys/${changed.key_id}`, { method: "PATCH", body: changes(changed, key) });
+    else showOnce((await json("account/v1/keys", { method: "POST", body: key })).key);
     dialog.close();
-    showOnce(made.key);
     await showKeys();
   } catch (error) {
-    notice(byId("key-notice"), error instanceof Refusal ? error.message : "The key was not created. Try again.");
+    notice(byId("key-notice"), error instanceof Refusal ? error.message : "That did not work. Try again.");
   } finally {
     button.disabled = false;
   }
 }
 
-/** @param {{id: string}[]} models */
-export function prepareKeys(models) {
+/**
+ * What differs: what the dialog does not show, such as the hour of an end, stays as it is.
+ * @param {any} before
+ * @param {ReturnType<typeof wanted>} after
+ */
+function changes(before, after) {
+  const day = (/** @type {number | null} */ unixS) => unixS && Math.floor(unixS / 86_400);
+  const same = (/** @type {string} */ name, /** @type {any} */ value) =>
+    name === "expires_at_unix_s" ? day(before[name]) === day(value) : JSON.stringify(before[name]) === JSON.stringify(value);
+  return Object.fromEntries(Object.entries(after).filter(([name, value]) => !same(name, value)));
+}
+
+/** @param {{id: string}[]} models that a key may be bound to */
+export function offerModels(models) {
   trialModel = models[0]?.id ?? trialModel;
   byId("key-models").replaceChildren(
     ...models.map((model) => h("label", { class: "check" }, h("input", { type: "checkbox", value: model.id, disabled: true }), h("code", {}, model.id))),
   );
+}
+
+export function prepareKeys() {
   byId("key-all").addEventListener("change", () => {
-    for (const box of byId("key-models").querySelectorAll("input")) box.disabled = field("key-all").checked;
+    for (const box of boxes()) box.disabled = field("key-all").checked;
   });
-  byId("new-key").addEventListener("click", () => {
-    notice(byId("key-notice"), null);
-    /** @type {HTMLFormElement} */ (byId("key-form")).reset();
-    for (const box of byId("key-models").querySelectorAll("input")) box.disabled = true;
-    dialog.showModal();
-  });
+  byId("new-key").addEventListener("click", () => ask(null));
   byId("key-cancel").addEventListener("click", () => dialog.close());
-  byId("key-form").addEventListener("submit", create);
+  byId("key-form").addEventListener("submit", save);
 }

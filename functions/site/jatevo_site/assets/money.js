@@ -40,6 +40,12 @@ export function less(one, other) {
 }
 
 /**
+ * @param {string[]} amounts
+ * @returns {string} their sum, exact
+ */
+export const total = (amounts) => amounts.reduce((sum, amount) => less(sum, less("0", amount)), "0");
+
+/**
  * Share of a limit that is used, in whole percent, for a meter.
  * @param {string} used
  * @param {string} limit

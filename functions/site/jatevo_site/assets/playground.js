@@ -1,8 +1,8 @@
 // @ts-check
 // The playground: a conversation with one model, streamed. Without a key it runs on the visitors' quota, with a key or a
 // session on one's own; what an answer cost and what remains come with the answer.
-import { byId, field, fill, h, notice } from "./dom.js";
-import { Refusal, events, json, rememberCsrf, send } from "./http.js";
+import { byId, copies, field, fill, h, notice, tabs } from "./dom.js";
+import { Refusal, events, json, maybeSignedIn, rememberSession, send, session } from "./http.js";
 import { dollars, grouped, less, percent } from "./money.js";
 import { snippet } from "./snippets.js";
 
@@ -15,6 +15,9 @@ let running = null;
 /** @type {"curl" | "python" | "js"} */
 let language = "curl";
 
+const CUT_OFF = "The connection broke before the answer ended. What was written until then is charged.";
+const VISITOR = byId("who").textContent;
+const QUOTAS = new Set(["request_quota_exhausted", "budget_exhausted", "projected_cost_exceeds_budget"]);
 const PASSING = new Set(["concurrency_limit", "budget_in_flight"]);
 
 const base = document.baseURI.replace(/\/$/, "");
@@ -70,16 +73,21 @@ let money = null;
 function showLeft(headers) {
   const limit = headers.get("x-ratelimit-limit-requests");
   const left = headers.get("x-ratelimit-remaining-requests");
-  if (limit !== null && left !== null) {
-    const used = Number(limit) - Number(left);
-    byId("left-a").replaceChildren(grouped(used), h("small", {}, `/ ${grouped(Number(limit))} daily`));
-    fill("left-a-meter", Number(limit) > 0 ? Math.min(100, Math.round((100 * used) / Number(limit))) : 0);
-  }
+  if (limit !== null && left !== null) showRequests(Number(limit) - Number(left), Number(limit));
   const budget = headers.get("x-jatevo-budget-limit-usd");
   const remaining = headers.get("x-jatevo-budget-remaining-usd");
   if (budget === null || remaining === null) return;
   if (money?.limit !== budget) money = left !== null && Number(limit) - Number(left) === 1 ? { limit: budget, left: budget } : null;
   showMoneyLeft(budget, remaining);
+}
+
+/**
+ * @param {number} used
+ * @param {number} limit
+ */
+function showRequests(used, limit) {
+  byId("left-a").replaceChildren(grouped(used), h("small", {}, ` / ${grouped(limit)} daily`));
+  fill("left-a-meter", limit > 0 ? Math.min(100, Math.floor((100 * used) / limit)) : 0);
 }
 
 /** @param {string | undefined} charge of the answer that has come */
@@ -94,11 +102,12 @@ function showCharged(charge) {
  * @param {string} remaining
  */
 function showMoneyLeft(budget, remaining) {
-  byId("left-b").replaceChildren(dollars(remaining), h("small", {}, `left of ${dollars(budget)}`));
+  byId("left-b").replaceChildren(dollars(remaining), h("small", {}, ` left of ${dollars(budget)}`));
   fill("left-b-meter", 100 - percent(remaining, budget));
 }
 
 /**
+ * Show an answer as it comes. An answer without its end was cut off: that is thrown, like an error.
  * @param {Response} answer
  * @param {{turn: HTMLElement, text: HTMLElement}} shown
  * @returns {Promise<string>} what was said
@@ -106,7 +115,7 @@ function showMoneyLeft(budget, remaining) {
 async function read(answer, { turn, text }) {
   let said = "";
   for await (const data of events(answer)) {
-    if (data === "[DONE]") break;
+    if (data === "[DONE]") return said;
     const chunk = JSON.parse(data);
     if (chunk.error) throw new Refusal(answer.status, chunk.error, answer.headers);
     const piece = chunk.choices?.[0]?.delta?.content;
@@ -121,7 +130,7 @@ async function read(answer, { turn, text }) {
       showCharged(chunk.usage.cost_usd);
     }
   }
-  return said;
+  throw new Refusal(answer.status, { message: CUT_OFF }, new Headers());
 }
 
 /** @param {any} usage */
@@ -138,7 +147,7 @@ async function sent(options) {
     return await send(path, options);
   } catch (error) {
     if (!(error instanceof Refusal) || error.code !== "csrf_refused") throw error;
-    rememberCsrf((await json("account/v1/auth/session")).csrf);
+    await session();
     return send(path, options);
   }
 }
@@ -176,6 +185,7 @@ async function converse(content) {
     const answer = await sendPatiently(body, running.signal);
     showLeft(answer.headers);
     messages.push({ role: "assistant", content: await read(answer, shown) });
+    if (value("key") || maybeSignedIn()) await showWhose().catch(whoseFailed);
   } catch (error) {
     settleFailure(error, shown);
   } finally {
@@ -194,16 +204,28 @@ async function converse(content) {
 function settleFailure(error, { turn, text }) {
   const said = text.textContent ?? "";
   if (said) messages.push({ role: "assistant", content: said });
-  else {
-    turn.remove();
-    messages.pop();
-  }
+  else takeBack(turn);
   if (error instanceof DOMException && error.name === "AbortError") {
     if (said) turn.append(h("p", { class: "cost" }, "stopped; what was written until then is charged"));
     return;
   }
   if (error instanceof Refusal) showLeft(error.headers);
-  notice(byId("notice"), error instanceof Refusal ? error.message : "The answer could not be read. Try again.");
+  notice(byId("notice"), error instanceof Refusal ? error.message : CUT_OFF);
+  if (error instanceof Refusal && QUOTAS.has(error.code) && !maybeSignedIn() && !value("key")) {
+    byId("notice").append(" ", h("a", { href: "dashboard" }, "Connect a wallet for limits of your own."));
+  }
+}
+
+/**
+ * A question that got no answer goes back to where it was written.
+ * @param {HTMLElement} turn that was to be the answer
+ */
+function takeBack(turn) {
+  const asked = messages.pop();
+  turn.previousElementSibling?.remove();
+  turn.remove();
+  byId("empty").hidden = messages.length > 0;
+  if (asked && !prompt.value) prompt.value = asked.content;
 }
 
 function clear() {
@@ -218,12 +240,7 @@ function clear() {
 /** @param {string} name */
 function choose(name) {
   language = /** @type {typeof language} */ (name);
-  for (const tab of document.querySelectorAll('[role="tab"]')) {
-    const on = tab.id === `tab-${name}`;
-    tab.setAttribute("aria-selected", String(on));
-    tab.setAttribute("tabindex", on ? "0" : "-1");
-    if (on) byId("code").setAttribute("aria-labelledby", tab.id);
-  }
+  byId("code").setAttribute("aria-labelledby", `tab-${name}`);
   showCode();
 }
 
@@ -255,22 +272,56 @@ function addListeners() {
   for (const idea of document.querySelectorAll("[data-idea]")) {
     idea.addEventListener("click", () => converse(idea.getAttribute("data-idea") ?? ""));
   }
-  const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role="tab"]')]);
-  for (const [index, tab] of tabs.entries()) {
-    tab.addEventListener("click", () => choose(tab.id.replace("tab-", "")));
-    tab.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      const next = tabs[(index + step + tabs.length) % tabs.length];
-      next.focus();
-      choose(next.id.replace("tab-", ""));
-    });
+  tabs(choose);
+  copies(byId("copy"), byId("code"));
+}
+
+/** Whether the proof of a session has been fetched: it comes once for a page. */
+let proven = false;
+
+/** Whose account is spent from, and what it has left. A visitor learns that from the first answer. */
+async function showWhose() {
+  const key = value("key");
+  if (key) {
+    const { account } = await json("v1/usage", { key });
+    showAccount(account.requests_used, account.requests_limit, account.budget_limit_usd, account.budget_remaining_usd);
+    byId("who").textContent = "Spending from the account of this key.";
+  } else if (maybeSignedIn()) {
+    if (!proven) await session();
+    proven = true;
+    const { limits, today } = await json("account/v1/budget");
+    showAccount(today.requests_used, limits.requests_per_day, limits.budget_usd_per_day, today.budget_remaining_usd);
+    byId("who").textContent = "You are signed in: spending from your own account.";
+  } else showVisitor();
+}
+
+/**
+ * @param {number} used
+ * @param {number} requests
+ * @param {string} limit
+ * @param {string} left
+ */
+function showAccount(used, requests, limit, left) {
+  money = { limit, left };
+  showRequests(used, requests);
+  showMoneyLeft(limit, left);
+}
+
+function showVisitor() {
+  byId("who").textContent = VISITOR;
+  for (const id of ["left-a", "left-b"]) {
+    byId(id).replaceChildren("–", h("small", {}, " after an answer"));
+    fill(`${id}-meter`, 0);
   }
-  byId("copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText(byId("code").textContent ?? "");
-    byId("copy").textContent = "Copied";
-    setTimeout(() => (byId("copy").textContent = "Copy"), 1500);
-  });
+}
+
+/** @param {unknown} error */
+function whoseFailed(error) {
+  if (!(error instanceof Refusal)) throw error;
+  if (error.status === 401 && !value("key")) {
+    rememberSession(null);
+    showVisitor();
+  }
 }
 
 async function loadModels() {
@@ -279,7 +330,10 @@ async function loadModels() {
   try {
     const models = key ? (await json("v1/models", { key })).data : (await json("account/v1/pricing")).models;
     const options = models.map((/** @type {{id: string}} */ model) => h("option", { value: model.id }, model.id));
+    const chosen = value("model");
     byId("model").replaceChildren(...(options.length ? options : [h("option", { value: "" }, "No model is on sale")]));
+    if (options.some((/** @type {HTMLElement} */ option) => option.getAttribute("value") === chosen)) field("model").value = chosen;
+    await showWhose().catch(whoseFailed);
   } catch (error) {
     notice(byId("notice"), error instanceof Refusal ? error.message : "The models cannot be listed.");
   }

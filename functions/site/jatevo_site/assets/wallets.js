@@ -9,7 +9,8 @@
  * @property {string | null} icon a data: address, or null
  * @property {() => Promise<{chain: string, address: string}>} connect asks the person; throws when refused
  * @property {(message: string, address: string) => Promise<string>} sign asks the person; throws when refused
- * @property {((listener: () => void) => void) | null} onChange calls back when the person switches account or chain
+ * @property {((listener: (addresses: string[]) => void) => void) | null} onChange calls back with the accounts that the
+ *   wallet shows from now on. Which chain it shows is of no account: an address is the same on all of them.
  */
 
 const HEX = "0123456789abcdef";
@@ -24,10 +25,12 @@ const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 const safeIcon = (icon) => (typeof icon === "string" && /^data:image\/(png|svg\+xml|webp|jpeg|gif)[;,]/.test(icon) ? icon : null);
 
 /**
- * @param {{info: {uuid: string, name: string, icon: string}, provider: any}} detail
- * @returns {Wallet}
+ * @param {any} detail as EIP-6963 describes it; any script in the page may have made it
+ * @returns {Wallet | null} null when it cannot be asked
  */
-function ethereum({ info, provider }) {
+function ethereum(detail) {
+  const { info, provider } = detail ?? {};
+  if (typeof info?.uuid !== "string" || typeof provider?.request !== "function") return null;
   return {
     id: `eip6963:${info.uuid}`,
     name: String(info.name).slice(0, 60),
@@ -35,17 +38,11 @@ function ethereum({ info, provider }) {
     async connect() {
       const [address] = await provider.request({ method: "eth_requestAccounts" });
       if (!address) throw new Error("The wallet gave no account.");
-      // Whichever chain the wallet shows: an address is the same on all of them, and the gateway names its own.
       return { chain: "ethereum", address };
     },
     sign: (message, address) =>
       provider.request({ method: "personal_sign", params: [`0x${hex(new TextEncoder().encode(message))}`, address] }),
-    onChange: provider.on
-      ? (listener) => {
-          provider.on("accountsChanged", listener);
-          provider.on("chainChanged", listener);
-        }
-      : null,
+    onChange: provider.on ? (listener) => provider.on("accountsChanged", listener) : null,
   };
 }
 
@@ -54,8 +51,8 @@ function ethereum({ info, provider }) {
  * @returns {Wallet | null} null when it cannot sign texts on Solana
  */
 function solana(wallet) {
-  const connect = wallet.features?.["standard:connect"];
-  const signer = wallet.features?.["solana:signMessage"];
+  const connect = wallet?.features?.["standard:connect"];
+  const signer = wallet?.features?.["solana:signMessage"];
   if (!connect || !signer || !wallet.chains?.some((/** @type {string} */ chain) => chain.startsWith("solana:"))) return null;
   /** @type {any} */
   let account = null;
@@ -74,7 +71,10 @@ function solana(wallet) {
       return base64(signed.signature);
     },
     onChange: wallet.features["standard:events"]
-      ? (listener) => wallet.features["standard:events"].on("change", listener)
+      ? (listener) =>
+          wallet.features["standard:events"].on("change", (/** @type {any} */ { accounts }) => {
+            if (accounts) listener(accounts.map((/** @type {any} */ each) => each.address));
+          })
       : null,
   };
 }
