@@ -4,18 +4,21 @@ pretend.
 """
 
 import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from jatevo_testing import owners
-from jatevo_testing.chain import TestChain
+from jatevo_testing.chain import TestChain, running_chain
 from jatevo_testing.owners import deployment, wrapped
 
 from jatevo.adapters.signatures.contract_wallets import MAGIC_SUFFIX
 from jatevo.adapters.signatures.verifier import WalletSignatures
+from jatevo.adapters.system import SystemClock
 from jatevo.application.holdings import ChainUnavailable
 from jatevo.domain.wallets import Namespace, Wallet, wallet_at
 
@@ -32,6 +35,10 @@ def nodes(*urls: str) -> Callable[[], tuple[str, ...]]:
     return lambda: urls
 
 
+def asking(urls: Callable[[], tuple[str, ...]], chain_id: int, *, lag_s: int = 0) -> WalletSignatures:
+    return WalletSignatures(urls, chain_id, SystemClock(), lag_s=lag_s)
+
+
 def signed(owner: LocalAccount, text: str = TEXT) -> bytes:
     return bytes(owner.sign_message(encode_defunct(text=text)).signature)
 
@@ -44,7 +51,7 @@ def owner() -> LocalAccount:
 
 @pytest.fixture
 def signatures(chain: TestChain) -> WalletSignatures:
-    return WalletSignatures(nodes(chain.url), chain.chain_id)
+    return asking(nodes(chain.url), chain.chain_id)
 
 
 @pytest.fixture
@@ -168,7 +175,17 @@ async def test_whether_a_contract_signed_is_unknown_without_a_node_of_its_chain(
     nobody = "http://127.0.0.1:9"
     for urls, chain_id in (((nobody,), chain.chain_id), ((chain.url,), 1)):
         with pytest.raises(ChainUnavailable):
-            await WalletSignatures(nodes(*urls), chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures(nodes(nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert not await WalletSignatures(tuple, chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await WalletSignatures(nodes(nobody), 1).valid(at(owner.address), TEXT, signed(owner).hex())
+            await asking(nodes(*urls), chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert await asking(nodes(nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert not await asking(tuple, chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
+    assert await asking(nodes(nobody), 1).valid(at(owner.address), TEXT, signed(owner).hex())
+
+
+async def test_a_node_that_is_stuck_vouches_for_nobody(tmp_path: Path, owner: LocalAccount) -> None:
+    """It would know a wallet's former owners only."""
+    with running_chain(tmp_path) as stuck:
+        wallet, text = at(stuck.node.deploy("smart_wallet", owner.address)), signed(owner).hex()
+        assert await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).valid(wallet, TEXT, text)
+        stuck.node.mine(at_unix_s=int(time.time()) + 301)
+        with pytest.raises(ChainUnavailable):
+            await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).valid(wallet, TEXT, text)

@@ -28,7 +28,7 @@ async def world(dynoxide: str, clock: ManualClock, request: pytest.FixtureReques
     more: dict[str, Any] = {}
     if "chain" in request.fixturenames:
         chain: TestChain = request.getfixturevalue("chain")
-        more = {"evm_chain_id": chain.chain_id, "evm_rpc_urls": f"http://127.0.0.1:9, {chain.url}"}
+        more = {"evm_chain_id": chain.chain_id, "evm_rpc_urls": f"http://127.0.0.1:9, {chain.url}", "chain_lag_s": 0}
     settings = Settings(directory_keep_ms=0, public_url=SITE, **more)
     with fresh_tables(dynoxide) as names:
         made = World(dynoxide, names.windows.removesuffix("-windows"), settings, clock)

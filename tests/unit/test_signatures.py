@@ -12,12 +12,13 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from hypothesis import given
 from hypothesis import strategies as st
+from jatevo_testing.clocks import ManualClock
 
 from jatevo.adapters.signatures.ethereum import checksummed
 from jatevo.adapters.signatures.verifier import MAX_TEXT, WalletSignatures
 from jatevo.domain.wallets import Namespace, Wallet, base58_encoded, wallet_at
 
-SIGNATURES = WalletSignatures(tuple, 1)
+SIGNATURES = WalletSignatures(tuple, 1, ManualClock())
 TEXT = "gateway.test wants you to sign in\n\nNonce: abc"
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 L = 2**252 + 27742317777372353535851937790883648493

@@ -450,7 +450,7 @@ class Gateway(Process):
         sessions = self.sessions()
         chains = settings.chain_ids
         nodes = partial(self._nodes, "EVM_RPC_URLS", settings.evm_rpc_urls)
-        signatures = WalletSignatures(nodes, chains.evm)
+        signatures = WalletSignatures(nodes, chains.evm, clock, lag_s=settings.chain_lag_s)
         proofs = Proofs(stored, signatures, attempts, clock, randomness, site=self.site, chains=chains)
         keys = Keys(registry, LimitChanges(self.windows, clock), clock, randomness, forget=self.directory.forget)
         usage, holdings = self.usage(), self.holdings_refresh()

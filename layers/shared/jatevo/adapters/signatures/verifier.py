@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from jatevo.application.ports import Clock
 from jatevo.domain.wallets import Namespace, Wallet, base58_decoded
 
 if TYPE_CHECKING:
@@ -22,11 +23,18 @@ _HEXADECIMAL = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
 
 
 class WalletSignatures:
-    """Checks signatures. `evm_nodes` returns the addresses of nodes; without any, contract wallets cannot sign in."""
+    """
+    Checks signatures. `evm_nodes` returns the addresses of nodes; without any, contract wallets cannot sign in.
+    `lag_s` as in `chains.nodes.check_fresh`.
+    """
 
-    def __init__(self, evm_nodes: Callable[[], Sequence[str]], evm_chain_id: int) -> None:
+    def __init__(
+        self, evm_nodes: Callable[[], Sequence[str]], evm_chain_id: int, clock: Clock, *, lag_s: int = 300
+    ) -> None:
         self._evm_nodes = evm_nodes
         self._chain_id = evm_chain_id
+        self._clock = clock
+        self._lag_s = lag_s
 
     async def shown(self, wallet: Wallet) -> str:
         if wallet.namespace is Namespace.SOLANA:
@@ -58,7 +66,7 @@ class WalletSignatures:
             return None
         from jatevo.adapters.signatures.evm_nodes import EvmNodes  # noqa: PLC0415 - see above
 
-        return EvmNodes(urls, self._chain_id)
+        return EvmNodes(urls, self._chain_id, self._clock, lag_s=self._lag_s)
 
 
 def _checksummed(address: str) -> str:
