@@ -106,6 +106,34 @@ async def test_racing_snapshots_give_one_result(
     assert sum(filter(None, held)) == 100
 
 
+async def test_racing_snapshots_of_linked_wallets_give_one_result(
+    holders: Holders, chain: TestChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each finds a later block, a further wallet and the bag elsewhere; all end with one snapshot of one block."""
+    monkeypatch.setattr(snapshots_module, "_MOST_IN_PART", 1)
+    token, wallets = chain.token(), [evm_wallet(number) for number in range(60, 66)]
+    token.mint(wallets[0], 100)
+    where = Token(Namespace.EIP155, str(chain.chain_id), token.address.lower())
+    reader = EvmReader(where, lambda: [chain.url], holders.clock, confirmations=0, lag_s=0)
+    await holders.account(0, wallets[0])
+
+    async def race(number: int) -> object:
+        await holders.account(number, wallets[number])
+        token.transfer(next(filter(token.balance, wallets)), wallets[number], 100)
+        await taking(holders, reader, seed=number).take_now()
+        return await holders.process_store().latest()
+
+    found = await asyncio.gather(*(race(number) for number in range(1, len(wallets))))
+    assert len({str(snapshot) for snapshot in found}) == 1
+    latest = await holders.store.latest()
+    assert latest is not None
+    read = latest.tokens[Namespace.EIP155]
+    held = {wallet: await holders.store.units(latest, wallet) for wallet in wallets}
+    late = (await reader.at([wallet for wallet in wallets if held[wallet] is None], read.moment)).units
+    counted = [late.get(wallet, amount) or 0 for wallet, amount in held.items()]
+    assert sorted(counted) == [0] * 5 + [100]
+
+
 async def test_a_crash_in_the_middle_resumes_at_the_same_block(
     holders: Holders, chain: TestChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
