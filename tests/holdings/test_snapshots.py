@@ -130,7 +130,7 @@ async def test_racing_snapshots_of_linked_wallets_give_one_result(
     read = latest.tokens[Namespace.EIP155]
     held = {wallet: await holders.store.units(latest, wallet) for wallet in wallets}
     late = (await reader.at([wallet for wallet in wallets if held[wallet] is None], read.moment)).units
-    counted = [late.get(wallet, amount) or 0 for wallet, amount in held.items()]
+    counted = [late[wallet] if amount is None else amount for wallet, amount in held.items()]
     assert sorted(counted) == [0] * 5 + [100]
 
 
