@@ -11,7 +11,7 @@ from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import Customer, World
 
-from jatevo.adapters.dynamodb.client import DynamoClient
+from jatevo.adapters.dynamodb.client import Answer, DynamoClient
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.conversations import Conversation
 from jatevo.bootstrap import Settings
@@ -32,23 +32,24 @@ class Meter:
     """Operation and table, units of the table, units of its indexes."""
 
     def attach(self, client: DynamoClient) -> None:
-        for sdk in (client._once, client._retried):
-            sdk.meta.events.register("provide-client-params.dynamodb", self._ask)
-            sdk.meta.events.register("after-call.dynamodb", self._count)
+        ask = client.ask
 
-    def _ask(self, params: dict[str, Any], **_: Any) -> None:
-        params["ReturnConsumedCapacity"] = "INDEXES"
+        async def metered(operation: str, arguments: Mapping[str, Any]) -> Answer:
+            answer = await ask(operation, {**arguments, "ReturnConsumedCapacity": "INDEXES"})
+            self._count(operation.title().replace("_", ""), answer.value.get("ConsumedCapacity"))
+            return answer
 
-    def _count(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
-        used = parsed.get("ConsumedCapacity")
+        client.ask = metered  # type: ignore[method-assign]
+
+    def _count(self, operation: str, used: Any) -> None:
         if used is None:
-            self.calls.append((f"{model.name} refused", 1, 0))
+            self.calls.append((f"{operation} refused", 1, 0))
             return
         for capacity in used if isinstance(used, list) else [used]:
             indexes = capacity.get("GlobalSecondaryIndexes", {}).values()
             table = capacity["TableName"].rpartition("-")[2]
             units = capacity["Table"]["CapacityUnits"]
-            self.calls.append((f"{model.name} {table}", units, sum(index["CapacityUnits"] for index in indexes)))
+            self.calls.append((f"{operation} {table}", units, sum(index["CapacityUnits"] for index in indexes)))
 
     def take(self) -> list[tuple[str, float, float]]:
         taken, self.calls = self.calls, []

@@ -82,12 +82,10 @@ def test_missing_credentials_are_told_apart_from_an_unreachable_store(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    client._session.cache_clear()
     gateway = Gateway(Settings(dynamodb_endpoint=dynoxide))
     with pytest.raises(SettingsError, match=r"^the tables cannot be read: there are no AWS credentials for DynamoDB$"):
         gateway.check_tables()
     gateway.close()
-    client._session.cache_clear()
 
 
 async def test_a_snapshot_holds_no_connection_and_what_is_restored_makes_a_new_one(dynoxide: str) -> None:

@@ -340,6 +340,7 @@ class Gateway(Process):
         self, settings: Settings, environment: Mapping[str, str] | None = None, *, clock: Clock | None = None
     ) -> None:
         from jatevo.adapters.dynamodb.client import ClientOptions, DynamoClient
+        from jatevo.adapters.dynamodb.credentials import Credentials
         from jatevo.adapters.dynamodb.directory import DynamoDirectory
         from jatevo.adapters.dynamodb.health import DynamoHealth
         from jatevo.adapters.dynamodb.holdings import DynamoHoldings
@@ -351,7 +352,7 @@ class Gateway(Process):
         self.environment = os.environ if environment is None else environment
         self.names = TableNames.with_prefix(settings.table_prefix)
         self.options = ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
-        self.dynamodb = DynamoClient(self.options, self.meter)
+        self.dynamodb = DynamoClient(self.options, self.meter, Credentials(self.environment))
         self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
         self.ledger = DynamoLedger(self.dynamodb, self.names)
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)

@@ -36,7 +36,6 @@ FORKS.set_forkserver_preload(
     [
         "asyncio",
         "boto3",
-        "botocore.retries.standard",
         "httpx",
         "jatevo.adapters.upstream.http",
         "jatevo.application.inference",

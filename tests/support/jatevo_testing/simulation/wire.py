@@ -1,7 +1,7 @@
 """
 The wire between handlers and the engine: every call stops here until it is delivered, and may suffer on its way.
 
-Faults are raised as botocore raises them, so that the product's own sorting of errors is part of what is tested.
+Faults are what HTTP brings, so that the product's own sorting of errors is part of what is tested.
 """
 
 import asyncio
@@ -11,9 +11,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
-from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused, _send
+from jatevo.adapters.dynamodb.client import (
+    Answer,
+    ConditionRefused,
+    DynamoClient,
+    TransactionRefused,
+    accepted,
+    unanswered,
+)
+from jatevo.adapters.http1.errors import NoAnswerInTime, NothingSent
 from jatevo.application.ports import OutcomeUnknown
 
 REGISTRY = "registry"
@@ -139,7 +147,7 @@ class Wire:
             _quietly(call)
         if fault is Fault.LATE:
             self.late.append(call)
-        return _send(_raising(_error(fault, call.operation)), {})
+        return accepted(_fault(fault, call.operation))
 
 
 def _quietly(call: Call) -> None:
@@ -151,28 +159,32 @@ def _quietly(call: Call) -> None:
         pass
 
 
-def _raising(error: Exception) -> Callable[..., Any]:
-    def method(**_: Any) -> Any:
-        raise error
-
-    return method
-
-
-def _error(fault: Fault, operation: str) -> Exception:
+def _fault(fault: Fault, operation: str) -> Answer:
+    """Return what a call gets instead of its answer, or raise that it gets none."""
     if fault is Fault.UNREACHABLE:
-        return EndpointConnectionError(endpoint_url="http://engine")
+        raise unanswered(NothingSent())
     if fault is Fault.THROTTLED:
-        return _refusal("ProvisionedThroughputExceededException", operation)
+        return _refusal("ProvisionedThroughputExceededException")
     if fault is Fault.CONFLICT and operation == "transact_write_items":
-        return _refusal("TransactionCanceledException", operation, [{"Code": "TransactionConflict"}, {"Code": "None"}])
+        reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+        return _refusal("TransactionCanceledException", CancellationReasons=reasons)
     if fault is Fault.CONFLICT:
-        return _refusal("TransactionConflictException", operation)
-    return ReadTimeoutError(endpoint_url="http://engine")
+        return _refusal("TransactionConflictException")
+    raise unanswered(NoAnswerInTime())
 
 
-def _refusal(code: str, operation: str, reasons: list[dict[str, str]] | None = None) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(response | ({"CancellationReasons": reasons} if reasons else {}), operation)
+def _refusal(code: str, **more: Any) -> Answer:
+    return Answer(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", **more})
+
+
+def _sent(method: Callable[..., Mapping[str, Any]], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Send a call through the engine's own client, and take its refusals as the product takes them."""
+    try:
+        return method(**arguments)
+    except ClientError as error:
+        said: Any = error.response
+        more = {name: said[name] for name in ("Item", "CancellationReasons") if name in said}
+        return accepted(_refusal(said["Error"]["Code"], **more))
 
 
 class Listener:
@@ -193,7 +205,7 @@ class WiredClient(DynamoClient):
     """A `DynamoClient` over the wire. Every write of a window brings back its image, for the listener to check."""
 
     def __init__(self, wire: Wire, engine: Any, windows_table: str, listener: Listener) -> None:
-        # The parent's own clients and threads are not made: everything goes over the wire.
+        # The parent's own connections are not made: everything goes over the wire.
         self._wire = wire
         self._engine = engine
         self._windows_table = windows_table
@@ -226,7 +238,7 @@ class WiredClient(DynamoClient):
 
     def _sent(self, handler: Handler, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            answer = _send(getattr(self._engine, operation), arguments)
+            answer = _sent(getattr(self._engine, operation), arguments)
         except ConditionRefused as refused:
             self._listener.refused(handler, operation, arguments, refused.item)
             raise

@@ -1,33 +1,37 @@
 """
-The low-level DynamoDB client of the request path: botocore's, in threads, its errors sorted by what they leave known.
+The low-level DynamoDB client of the request path: signed JSON over kept connections, with errors sorted by what they
+leave known.
 
-Guarantees: `once` sends a request at most once (the SDK's own retries are off), so that a reservation id is never
-attempted twice; `retried` may send it several times and is for reads and for writes that are harmless to repeat.
+Guarantees: `once` sends a request at most once, so that a reservation id is never attempted twice; `retried` may send
+it several times and is for reads and for writes that are harmless to repeat. Operations and their arguments are named
+as boto3 names them, and values have its form: numbers are text, binary values are bytes.
 """
 
 import asyncio
+import json
+import random
+import secrets
+import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-)
-
+from jatevo.adapters.dynamodb.credentials import Credentials, NoCredentials
+from jatevo.adapters.dynamodb.endpoints import endpoint_of, origin_of
+from jatevo.adapters.dynamodb.signing import Signer
+from jatevo.adapters.http1.errors import HttpFailure, NothingSent
+from jatevo.adapters.http1.exchange import Exchange
+from jatevo.adapters.http1.pool import Pool
 from jatevo.application.meter import Meter, NoMeter
 from jatevo.application.ports import OutcomeUnknown, StoreUnavailable
 from jatevo.domain import metrics
 
 REFUSED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
+_TARGET = "DynamoDB_20120810."
 _THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -36,8 +40,16 @@ _THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
-_NOT_APPLIED = frozenset({"TransactionConflictException", "TransactionInProgressException"})
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError)
+_UNDER_WAY = "TransactionInProgressException"
+_NOT_APPLIED = frozenset({"TransactionConflictException", _UNDER_WAY})
+_BAD_CLOCK = frozenset({"InvalidSignatureException", "RequestExpired"})
+_BELIEVED_S = 60
+"""A clock that is off by more may be why a signature was refused: DynamoDB believes five minutes either way."""
+_ATTEMPTS = 4
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+_KEPT_S = 60.0
+_MOST_ANSWER_BYTES = 32 * 1024 * 1024
+"""A page of a query has a megabyte of items; their JSON is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +83,40 @@ class TransactionRefused(Exception):
         self.reasons = reasons
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What DynamoDB said, `value`, with which HTTP status. `clock_was_off`: our clock, which it refused to believe."""
+
+    status: int
+    value: Mapping[str, Any]
+    clock_was_off: bool = False
+
+    @property
+    def code(self) -> str:
+        """What is wrong, by its name."""
+        return str(self.value.get("__type", "")).rpartition("#")[2]
+
+    @property
+    def passes(self) -> bool:
+        """Whether it may be otherwise a moment later."""
+        return self.status >= 500 or self.clock_was_off or self.code in _THROTTLED or self.code == _UNDER_WAY
+
+
 class DynamoClient:
     """Sends low-level operations, named as boto3 names them (`update_item`), from the event loop."""
 
-    def __init__(self, options: ClientOptions, meter: Meter | None = None) -> None:
-        make = partial(
-            _session().create_client, "dynamodb", region_name=options.region, endpoint_url=options.endpoint_url
-        )
-        self._once = make(config=_config(options, attempts=1))
-        self._retried = make(config=_config(options, attempts=4))
+    def __init__(
+        self, options: ClientOptions, meter: Meter | None = None, credentials: Credentials | None = None
+    ) -> None:
+        self._options = options
         self._meter = meter or NoMeter()
-        self._threads = ThreadPoolExecutor(max_workers=options.connections, thread_name_prefix="dynamodb")
+        self._credentials = credentials or Credentials({})
+        self._origin, host = origin_of(options.endpoint_url or endpoint_of(options.region))
+        self._signer = Signer(host, options.region)
+        self._pool = Pool(
+            connect_s=options.connect_timeout_s, most=options.connections, keep=options.connections, keep_s=_KEPT_S
+        )
+        self._clock_is_off_s = 0.0
 
     async def once(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         """
@@ -89,16 +124,18 @@ class DynamoClient:
 
         Raises ConditionRefused, StoreUnavailable when it was certainly not applied, OutcomeUnknown otherwise.
         """
-        return await self._call(self._once, operation, arguments)
+        return await self._metered(operation, arguments, attempts=1)
 
     async def retried(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         """Send a request that is harmless to repeat. Raises as `once` does, and TransactionRefused."""
-        return await self._call(self._retried, operation, arguments)
+        if operation == "transact_write_items":
+            # DynamoDB knows a repeated transaction by its token, and a condition on what it wrote still holds.
+            arguments = {"ClientRequestToken": secrets.token_hex(16), **arguments}
+        return await self._metered(operation, arguments, attempts=_ATTEMPTS)
 
-    async def _call(self, client: Any, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        loop = asyncio.get_running_loop()
+    async def _metered(self, operation: str, arguments: Mapping[str, Any], attempts: int) -> Mapping[str, Any]:
         try:
-            return await loop.run_in_executor(self._threads, _send, getattr(client, operation), arguments)
+            return accepted(await self._answered(operation, arguments, attempts))
         except Throttled:
             self._meter.add(metrics.STORE_THROTTLES)
             raise
@@ -106,62 +143,108 @@ class DynamoClient:
             self._meter.add(metrics.STORE_UNKNOWN)
             raise
 
+    async def _answered(self, operation: str, arguments: Mapping[str, Any], attempts: int) -> Answer:
+        """Return what the last attempt brought that was needed. Raises StoreUnavailable, OutcomeUnknown."""
+        for attempt in range(attempts):
+            last = attempt == attempts - 1
+            try:
+                answer = await self.ask(operation, arguments)
+            except HttpFailure as error:
+                if last:
+                    raise unanswered(error) from error
+            else:
+                if last or not answer.passes:
+                    return answer
+            await asyncio.sleep(random.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 - spreads load
+        raise AssertionError("the last attempt returns or raises")
+
+    async def ask(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
+        """Send one request, at most once, and return what was answered. Raises HttpFailure, StoreUnavailable."""
+        try:
+            keys = await self._credentials.keys()
+        except NoCredentials as error:
+            raise StoreUnavailable("there are no AWS credentials for DynamoDB") from error
+        body = json.dumps(arguments, separators=(",", ":"), default=_text).encode("ascii")
+        target = _TARGET + operation.title().replace("_", "")
+        headers = self._signer.headers(keys, target, body, time.time() + self._clock_is_off_s)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        request = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
+        timeout_s = self._options.read_timeout_s
+        deadline = asyncio.get_running_loop().time() + self._options.connect_timeout_s + timeout_s
+        async with self._pool.exchange(self._origin, request, deadline=deadline, idle_s=timeout_s) as exchange:
+            answer = await _answer(exchange)
+        if answer.code in _BAD_CLOCK and self._set_clock(exchange.headers.get("date")):
+            return replace(answer, clock_was_off=True)
+        return answer
+
+    def _set_clock(self, date: str | None) -> bool:
+        """Sign by the time that DynamoDB says it is from now on; return whether that is much another one."""
+        try:
+            off_s = parsedate_to_datetime(date or "").timestamp() - time.time()
+        except ValueError:
+            return False
+        before_s, self._clock_is_off_s = self._clock_is_off_s, off_s
+        return abs(off_s - before_s) > _BELIEVED_S
+
     def disconnect(self) -> None:
         """Close idle connections, which are dead in a restored snapshot; the next request makes a new one."""
-        self._once.close()
-        self._retried.close()
+        self._pool.disconnect()
 
     def close(self) -> None:
-        """Close connections and threads. Requests under way are finished first."""
-        self._threads.shutdown(wait=True)
-        self.disconnect()
+        """Close idle connections."""
+        self._pool.disconnect()
 
 
-@cache
-def _session() -> botocore.session.Session:
-    """
-    One session per process: reading the service's description costs 80 ms and 10 MB, once.
-
-    botocore's own: the client is the same, and boto3 would import what it needs for files in S3, another 70 ms.
-    """
-    return botocore.session.get_session()
+def unanswered(error: HttpFailure) -> StoreUnavailable | OutcomeUnknown:
+    """Return what a request that got no answer leaves known."""
+    if isinstance(error, NothingSent):
+        return StoreUnavailable("DynamoDB cannot be reached")
+    return OutcomeUnknown("no answer from DynamoDB")
 
 
-def _config(options: ClientOptions, *, attempts: int) -> Config:
-    return Config(
-        connect_timeout=options.connect_timeout_s,
-        read_timeout=options.read_timeout_s,
-        max_pool_connections=options.connections,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        tcp_keepalive=True,
-        parameter_validation=False,
-    )
-
-
-def _send(method: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        answer: Mapping[str, Any] = method(**arguments)
-        return answer
-    except ClientError as error:
-        raise _sorted(error) from error
-    except NoCredentialsError as error:
-        raise StoreUnavailable("there are no AWS credentials for DynamoDB") from error
-    except _NEVER_SENT as error:
-        raise StoreUnavailable("DynamoDB cannot be reached") from error
-    except BotoCoreError as error:
-        raise OutcomeUnknown("no answer from DynamoDB") from error
-
-
-def _sorted(error: ClientError) -> Exception:
-    response: Mapping[str, Any] = error.response
-    code = response.get("Error", {}).get("Code", "")
+def accepted(answer: Answer) -> Mapping[str, Any]:
+    """Return what a request that was accepted brought. Raises what another leaves known."""
+    if answer.status == 200:
+        return answer.value
+    code = answer.code
     if code == REFUSED:
-        return ConditionRefused(response.get("Item"))
+        raise ConditionRefused(answer.value.get("Item"))
     if code == TRANSACTION_CANCELED:
-        return TransactionRefused([reason.get("Code") or "" for reason in response.get("CancellationReasons", ())])
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        raise TransactionRefused([part.get("Code") or "" for part in answer.value.get("CancellationReasons") or ()])
     if code in _THROTTLED:
-        return Throttled(f"DynamoDB refused: {code}")
-    if code in _NOT_APPLIED or 400 <= status < 500:
-        return StoreUnavailable(f"DynamoDB refused: {code}")
-    return OutcomeUnknown(f"DynamoDB failed: {code}")
+        raise Throttled(f"DynamoDB refused: {code}")
+    if code in _NOT_APPLIED or 400 <= answer.status < 500:
+        raise StoreUnavailable(f"DynamoDB refused: {code}")
+    raise OutcomeUnknown(f"DynamoDB failed: {code}")
+
+
+async def _answer(exchange: Exchange) -> Answer:
+    """Read an answer. Raises HttpFailure."""
+    payload = await exchange.read_all(_MOST_ANSWER_BYTES)
+    checksum = exchange.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(zlib.crc32(payload)):
+        raise HttpFailure("the answer's checksum is wrong")
+    try:
+        # Only where there may be binary values is each object looked at: that takes longer than all the rest.
+        value = json.loads(payload, object_hook=_with_bytes if b'"B' in payload else None)
+    except ValueError:
+        value = None
+    if exchange.status == 200 and not isinstance(value, dict):
+        raise HttpFailure("the answer is no JSON object")
+    return Answer(exchange.status, value if isinstance(value, dict) else {})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return b64encode(value).decode("ascii")
+    raise TypeError(f"DynamoDB has no {type(value).__name__}")
+
+
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of an answer; an attribute value's only member names its type."""
+    if len(value) == 1:
+        if isinstance(data := value.get("B"), str):
+            return {"B": b64decode(data)}
+        if isinstance(data := value.get("BS"), list):
+            return {"BS": [b64decode(one) for one in data]}
+    return value
