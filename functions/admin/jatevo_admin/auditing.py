@@ -41,7 +41,7 @@ class CorrectionBody(Body):
 def auditing(administration: Administration) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    books, corrections, trail = administration.books, administration.corrections, administration.audit
+    books, corrections, trails = administration.books, administration.corrections, administration.audit
 
     @router.get("/accounts/{account_id}/audit")
     async def audit(account_id: str, day: Day) -> Json:
@@ -53,11 +53,12 @@ def auditing(administration: Administration) -> APIRouter:
 
     @router.post("/accounts/{account_id}/corrections", status_code=201)
     async def correct(account_id: str, body: CorrectionBody, request: Request) -> Json:
-        made = await corrections.correct(account_id, body.day, body.reason, request.state.operator)
-        shown = [correction_shape(one) for one in made]
-        if made:
-            await trail.note(request.state.operator, "books.correct", account_id, None, {"corrections": shown})
-        return {"corrections": shown}
+        operator = request.state.operator
+        async with trails.changing(operator, "books.correct", account_id[:64], body.given()) as trail:
+            made = await corrections.correct(account_id, body.day, body.reason, operator)
+            shown = {"corrections": [correction_shape(one) for one in made]}
+            trail.made(None, shown if made else None)
+            return shown
 
     @router.get("/audits/{day}")
     async def report(day: str) -> Json:
