@@ -214,9 +214,12 @@ async def test_while_a_probe_is_out_nobody_else_asks(fleet: Fleet) -> None:
     assert fleet.asked() == {"a": 1, "b": 10}
 
 
-async def test_one_account_s_poison_takes_no_pool_down_for_others(fleet: Fleet) -> None:
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+async def test_one_account_s_poison_takes_no_pool_down_for_others(fleet: Fleet, status: int) -> None:
+    """Also where an upstream is guarded by something that says 403 to what a body has in it."""
+
     async def poisoned(asked: Asked, connection: Connection) -> None:
-        await (replying(500) if asked.body.get("user") == "poison" else FINE)(asked, connection)
+        await (replying(status) if asked.body.get("user") == "poison" else FINE)(asked, connection)
 
     fleet.behave(a=poisoned, b=poisoned)
     attacker, honest = fleet.customer(), fleet.customer()
@@ -227,6 +230,41 @@ async def test_one_account_s_poison_takes_no_pool_down_for_others(fleet: Fleet) 
     fleet.behave()
     charged_once(await fleet.ask(honest))
     assert fleet.asked() == {"a": 1, "b": 0}
+
+
+async def test_a_model_that_a_pool_does_not_have_takes_its_other_models_from_nobody(fleet: Fleet) -> None:
+    misnamed = fleet.model()
+    misnamed["routes"][0]["model"] = "secret-misnamed"
+    fleet.apply(models=[fleet.model("good-model"), misnamed])
+
+    async def knowing(asked: Asked, connection: Connection) -> None:
+        await (replying(404) if asked.body["model"] == "secret-misnamed" else FINE)(asked, connection)
+
+    fleet.behave(a=knowing, b=FINE)
+    for _ in range(5):
+        charged_once(await fleet.ask())
+    fleet.behave()
+
+    charged_once(await fleet.ask(model="good-model"))
+    assert fleet.asked() == {"a": 1, "b": 0}
+
+
+async def test_a_refused_key_takes_a_pool_out_of_use_whoever_asked(fleet: Fleet) -> None:
+    fleet.behave(a=replying(401), b=FINE)
+    customer = fleet.customer()
+    await failing(fleet, 3)
+    fleet.behave()
+    charged_once(await fleet.ask(customer))
+    assert fleet.asked() == {"a": 0, "b": 1}
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504, 529])
+async def test_a_wish_to_wait_is_honoured_whatever_status_it_comes_with(fleet: Fleet, status: int) -> None:
+    fleet.behave(a=replying(status, retry_after="3"), b=FINE)
+    customer = fleet.customer()
+    for exposed in (int(status in {408, 504}), 0):
+        charged_once(await fleet.ask(customer), tries_exposed=exposed)
+    assert fleet.asked() == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("kind", ["seconds", "date"])

@@ -146,11 +146,13 @@ class Health:
         *,
         probe: bool,
         blameless: bool,
+        of_the_route: bool = False,
         retry_after_s: int | None = None,
         took_ms: int = 0,
     ) -> None:
         """
         Take note of a failed try. `blameless`: no request can have caused it, so that no account has to bear it.
+        `of_the_route`: the model is not there, which is no evidence against a pool that serves others.
 
         `took_ms`: how long it was waited for. `retry_after_s` is what the upstream asked for: it holds for this account
         at once, and for all once a second account was told to wait, or failed.
@@ -159,8 +161,9 @@ class Health:
             return
         now_ms = self._clock.now_ms()
         pool = self._pool(pool_id)
-        failure = Failure(now_ms, None if blameless else account_id, took_ms)
-        pool.evidence = pool.evidence.with_failure(failure, self._rules)
+        if not of_the_route:
+            failure = Failure(now_ms, None if blameless else account_id, took_ms)
+            pool.evidence = pool.evidence.with_failure(failure, self._rules)
         self._doubt(pool_id, account_id, now_ms, retry_after_s, took_ms)
         breaker = pool.shared.breaker
         told = retry_after_s is not None and len({kept.account for kept in pool.evidence.failures}) > 1

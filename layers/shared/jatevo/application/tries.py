@@ -51,7 +51,10 @@ _SHORTEST_TRY_MS = 2_000
 """Less time than this before the upstream's deadline is none to begin a further try in."""
 _MOST_ANSWER_BYTES = 32 * 1024 * 1024
 _BLAMES_THE_BODY = frozenset({400, 413, 422})
-_MISCONFIGURED = frozenset({401, 403, 404})
+_KEY_REFUSED = 401
+"""No body can cause it; 403 it can: what moderates or guards an upstream answers so."""
+_NOT_THERE = 404
+"""The model, or what the body names: it says nothing of the pool's other models."""
 _BUSY = frozenset({429, 503})
 _MAY_HAVE_WORKED = frozenset({408, 504, 524})
 """Answers by which somebody on the way says that the model took too long: it may have done the work."""
@@ -67,12 +70,16 @@ _REJECTED = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A try that brought nothing. `status` 0: no whole answer came. `blameless`: no request can have caused it."""
+    """
+    A try that brought nothing. `status` 0: no whole answer came. `blameless`: no request can have caused it.
+    `of_the_route`: it says nothing of what else the pool serves.
+    """
 
     refusal: Refusal
     status: int = 0
     possibly_billed: bool = False
     blameless: bool = False
+    of_the_route: bool = False
     retry_after_s: int | None = None
 
 
@@ -245,6 +252,7 @@ class Tries:
                     self._account_id,
                     probe=probe,
                     blameless=outcome.blameless,
+                    of_the_route=outcome.of_the_route,
                     retry_after_s=outcome.retry_after_s,
                     took_ms=self._clock.now_ms() - began_ms,
                 )
@@ -310,12 +318,13 @@ async def all_of(answer: UpstreamAnswer) -> bytes:
 def _missed(answer: UpstreamAnswer) -> Miss:
     """Return what an answer that is none means."""
     if answer.status in _MAY_HAVE_WORKED:
-        return Miss(TIMED_OUT, answer.status, possibly_billed=True)
+        return Miss(TIMED_OUT, answer.status, possibly_billed=True, retry_after_s=answer.retry_after_s)
     return Miss(
         DOWN if answer.status in _BUSY else FAILED,
         answer.status,
-        blameless=answer.status in _MISCONFIGURED,
-        retry_after_s=answer.retry_after_s if answer.status in _BUSY else None,
+        blameless=answer.status == _KEY_REFUSED,
+        of_the_route=answer.status == _NOT_THERE,
+        retry_after_s=answer.retry_after_s,
     )
 
 
