@@ -119,7 +119,14 @@ class Api:
         self._client.close()
 
     def get(self, path: str, **query: str | int | None) -> Any:
-        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", path, params=_given(query))
+
+    def page(self, path: str, **query: str | int | None) -> tuple[str, str | None]:
+        """Return an answer that is no JSON as text, and the cursor of the page after it; None: it is the last."""
+        answer = self._answered("GET", path, params=_given(query))
+        if not answer.is_success:
+            self._json(answer)
+        return answer.text, answer.headers.get("x-jatevo-next-cursor")
 
     def post(self, path: str, content: bytes = b"{}") -> Any:
         return self._ask("POST", path, content=content)
@@ -134,9 +141,12 @@ class Api:
         return self._ask("PATCH", path, content=content)
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
+        return self._json(self._answered(method, path, **request))
+
+    def _answered(self, method: str, path: str, **request: Any) -> httpx.Response:
         headers = {"content-type": "application/json"} if "content" in request else {}
         try:
-            answer = self._client.request(method, path, headers=headers, **request)
+            return self._client.request(method, path, headers=headers, **request)
         except httpx.ConnectError as error:
             hint = "; is it running? `make run` starts one" if self._url == DEFAULT_URL else ""
             raise CommandError(UNREACHABLE, f"cannot reach {self._url}{hint} ({error})") from error
@@ -144,7 +154,6 @@ class Api:
             raise CommandError(
                 UNREACHABLE, f"{self._url} does not answer ({str(error) or type(error).__name__})"
             ) from error
-        return self._json(answer)
 
     def _json(self, answer: httpx.Response) -> Any:
         if answer.status_code == 204:
@@ -159,6 +168,10 @@ class Api:
         if answer.is_success:
             return body
         raise _refusal(answer.status_code, body, self._side)
+
+
+def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _refusal(status: int, body: Any, side: Side) -> CommandError:

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jatevo_cli import session, text
-from jatevo_cli.api import REFUSED, Api, CommandError, path, url_from
-from jatevo_cli.commands import Shown
+from jatevo_cli.api import REFUSED, USAGE, Api, CommandError, path, url_from
+from jatevo_cli.commands import PAGE, Shown
 from jatevo_cli.wallet_keys import WalletKey, read_key
 
 _KEY_FIELDS = (
@@ -76,6 +76,42 @@ def usage(api: Api, options: argparse.Namespace) -> Shown:
     return Shown(answer, text.table((options.by, "requests", "tokens", "charge"), rows, "nothing was used"))
 
 
+def ledger(api: Api, options: argparse.Namespace) -> Shown:
+    """Show every decision of a day, whichever number of pages it takes."""
+    if options.csv:
+        return Shown(None, _ledger_csv(api, options.day))
+    entries: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = api.get("ledger", day=options.day, cursor=cursor, limit=PAGE)
+        entries += page["entries"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    rows = (
+        (
+            entry["at"],
+            entry["key_name"] or entry["key_id"],
+            entry["model"],
+            entry["outcome"],
+            entry["input_tokens"],
+            entry["output_tokens"],
+            f"${entry['charge_usd']}",
+        )
+        for entry in entries
+    )
+    header = ("at", "key", "model", "outcome", "input tokens", "output tokens", "charge")
+    return Shown({"entries": entries}, text.table(header, rows, "nothing was decided"))
+
+
+def _ledger_csv(api: Api, day: str | None) -> str:
+    whole, cursor = api.page("ledger", format="csv", day=day, limit=PAGE)
+    while cursor is not None:
+        more, cursor = api.page("ledger", format="csv", day=day, limit=PAGE, cursor=cursor)
+        whole += more.partition("\r\n")[2]  # each page begins with the header
+    return whole.replace("\r\n", "\n").rstrip("\n")
+
+
 def key_list(api: Api, _options: argparse.Namespace) -> Shown:
     answer = api.get("keys")
     rows = (
@@ -95,8 +131,15 @@ def key_list(api: Api, _options: argparse.Namespace) -> Shown:
 
 
 def key_create(api: Api, options: argparse.Namespace) -> Shown:
-    wanted = {name: getattr(options, name) for name in _KEY_FIELDS if hasattr(options, name)}
-    return _shown_once(api.post("keys", _json(wanted)))
+    return _shown_once(api.post("keys", _json(_key_fields(options))))
+
+
+def key_set(api: Api, options: argparse.Namespace) -> Shown:
+    change = _key_fields(options)
+    if not change:
+        raise CommandError(USAGE, "nothing to set: name at least one of the key's limits")
+    answer = api.patch(path("keys", options.key), _json(change))
+    return Shown(answer, f"{answer['key_id']} is changed")
 
 
 def key_rotate(api: Api, options: argparse.Namespace) -> Shown:
@@ -126,6 +169,10 @@ def _proof(api: Api, key: WalletKey, *, link: bool) -> dict[str, str]:
 
 def _shown_once(answer: Mapping[str, Any]) -> Shown:
     return Shown(answer, str(answer["key"]), (f"{answer['key_id']}: this key is not shown again",))
+
+
+def _key_fields(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in _KEY_FIELDS if hasattr(options, name)}
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ _EXAMPLES = """\
 examples:
   jatevo wallet sign-in --private-key-file wallet.key     (- reads standard input)
   jatevo wallet budget
+  jatevo wallet ledger --day 2026-11-23 --csv > ledger.csv
   jatevo key create --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
   jatevo key list --json
 """
@@ -41,22 +42,18 @@ def add_groups(groups: Groups) -> None:
     usage = _command(wallet, "usage", run.usage, "sum up what was used")
     usage.add_argument("--by", default="day", help="day, model, key, or several: day,model (default day)")
     usage.add_argument("--days", type=values.whole, default=30, metavar="N", help="how many, today included")
+    ledger = _command(wallet, "ledger", run.ledger, "show every decision of a day, and what it cost")
+    ledger.add_argument("--day", type=values.day, metavar="DAY", help="a UTC day such as 2026-11-23 (default today)")
+    ledger.add_argument("--csv", action="store_true", help="print it for a spreadsheet")
     _keys(_group(groups, "key", "The API keys of your account."))
 
 
 def _keys(key: Groups) -> None:
     _command(key, "list", run.key_list, "list the account's keys and what they did today")
-    create = _command(key, "create", run.key_create, "create a key; it is shown this once")
-    left_out = argparse.SUPPRESS
-    create.add_argument("--name", default=left_out)
-    create.add_argument("--models", type=values.names_or_none, default=left_out, metavar="A,B")
-    create.add_argument("--ip-ranges", type=values.names_or_none, default=left_out, metavar="CIDR,CIDR")
-    create.add_argument("--requests-per-day", type=values.whole_or_none, default=left_out, metavar="N")
-    create.add_argument("--budget-usd-per-day", type=values.usd_or_none, default=left_out, metavar="USD")
-    create.add_argument("--concurrency", type=values.whole_or_none, default=left_out, metavar="N")
-    create.add_argument(
-        "--expires", type=values.instant_or_none, default=left_out, dest="expires_at_unix_s", metavar="WHEN"
-    )
+    _key_limits(_command(key, "create", run.key_create, "create a key; it is shown this once"))
+    change = _command(key, "set", run.key_set, "change a key's own limits; none removes one")
+    change.add_argument("key", metavar="KEY")
+    _key_limits(change)
     rotate = _command(key, "rotate", run.key_rotate, "make a new key like this one, and stop this one")
     rotate.add_argument("key", metavar="KEY")
     rotate.add_argument("--overlap-s", type=values.whole, default=0, metavar="SECONDS", help="how long both work")
@@ -65,6 +62,20 @@ def _keys(key: Groups) -> None:
         ("delete", run.key_delete, "stop a key and remove it"),
     ):
         _command(key, name, does, purpose).add_argument("key", metavar="KEY")
+
+
+def _key_limits(command: argparse.ArgumentParser) -> None:
+    """Add a key's own limits. What is left out leaves no trace, so that a change holds only what was given."""
+    left_out = argparse.SUPPRESS
+    command.add_argument("--name", default=left_out)
+    command.add_argument("--models", type=values.names_or_none, default=left_out, metavar="A,B")
+    command.add_argument("--ip-ranges", type=values.names_or_none, default=left_out, metavar="CIDR,CIDR")
+    command.add_argument("--requests-per-day", type=values.whole_or_none, default=left_out, metavar="N")
+    command.add_argument("--budget-usd-per-day", type=values.usd_or_none, default=left_out, metavar="USD")
+    command.add_argument("--concurrency", type=values.whole_or_none, default=left_out, metavar="N")
+    command.add_argument(
+        "--expires", type=values.instant_or_none, default=left_out, dest="expires_at_unix_s", metavar="WHEN"
+    )
 
 
 def _group(groups: Groups, name: str, purpose: str) -> Groups:

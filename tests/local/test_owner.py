@@ -98,6 +98,10 @@ def test_wallets_of_both_kinds_are_linked_and_unlinked_from_the_command_line(she
 def test_keys_are_looked_after_from_the_command_line(shell: Shell) -> None:
     shell.json("wallet", "sign-in", "--private-key-file", "-", stdin=bytes(EvmPerson().key.key).hex())
     made = shell.json("key", "create", "--name", "ci", "--models", "smollm2", "--ip-ranges", "127.0.0.0/8")
+    changed = shell.json("key", "set", made["key_id"], "--ip-ranges", "none", "--requests-per-day", "5")
+    assert (changed["ip_ranges"], changed["requests_per_day"], changed["models"]) == (None, 5, ["smollm2"])
+    nothing = shell.run("key", "set", made["key_id"])
+    assert (nothing.returncode, "nothing to set" in nothing.stderr) == (2, True)
     turned = shell.json("key", "rotate", made["key_id"])
     shell.json("key", "disable", turned["key_id"])
     assert {key["enabled"] for key in shell.json("key", "list")["keys"]} == {False}

@@ -1,18 +1,24 @@
 """The books of one's own: what was used and decided, whole, exact, nobody else's, harmless to open."""
 
+import asyncio
 import csv
 import io
+import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from jatevo_testing.owners import Door, EvmPerson
 from jatevo_testing.refusals import refused
+from jatevo_testing.served import served
 from jatevo_testing.world import World
 
 from jatevo.application.administration.grants import NewGrant
 from jatevo.domain.ids import reservation_id
 from jatevo.domain.ledger import Figures, LedgerEntry, Outcome, Reason
 from jatevo.domain.tokens import TokenUsage
+from jatevo_cli import owner_commands
+from jatevo_cli.main import main
 
 USAGE, LEDGER = "/account/v1/usage", "/account/v1/ledger"
 DAY = "2026-11-18"
@@ -175,3 +181,30 @@ async def test_a_balance_that_was_granted_shows_beside_the_budget(inside: Door, 
     shown = (await inside.ask("GET", "/account/v1/budget")).json()
     assert shown["prepaid"] == {"spent_usd": "0.00", "in_flight_usd": "0.00", "remaining_usd": "25.00"}
     assert shown["limits"]["budget_usd_per_day"] == "0.00"
+
+
+async def test_the_command_line_shows_a_days_ledger_whole_however_many_pages_it_takes(
+    inside: Door, app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await entered(world, inside, 25)
+    monkeypatch.setattr(owner_commands, "PAGE", 10)
+    monkeypatch.setenv("JATEVO_SESSION", inside.bearer)
+
+    async def printed(*arguments: str) -> str:
+        assert await asyncio.to_thread(main, ["wallet", "ledger", "--day", DAY, *arguments]) == 0
+        return capsys.readouterr().out
+
+    async with served(app) as url:
+        monkeypatch.setenv("JATEVO_URL", url)
+        rows = list(csv.DictReader(io.StringIO(await printed("--csv"))))
+        entries = json.loads(await printed("--json"))["entries"]
+        lines = (await printed()).splitlines()
+        status = await asyncio.to_thread(main, ["wallet", "ledger", "--csv", "--day", "2020-01-01"])
+        assert (status, capsys.readouterr().out.count("\n")) == (0, 1)
+        monkeypatch.setenv("JATEVO_SESSION", "jts-none")
+        assert await asyncio.to_thread(main, ["wallet", "ledger", "--csv"]) == 1
+        assert "not signed in" in capsys.readouterr().err
+    ids = [entry["reservation_id"] for entry in entries]
+    assert (len(set(ids)), [row["reservation_id"] for row in rows]) == (25, ids)
+    assert len(lines) == 26
+    assert lines[1].startswith("2026-11-18T11:06:40Z  key_a")
