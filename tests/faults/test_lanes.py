@@ -139,6 +139,28 @@ async def test_who_has_places_of_its_own_gives_a_pool_up_once_its_own_requests_f
     assert fleet.asked()["a"] == 5
 
 
+async def test_what_others_used_of_a_lane_is_told_to_nobody(fleet: Fleet) -> None:
+    """Nor at which price a reseller buys: a lane's dollars are the account's, not those that its customer pays."""
+    few_dollars = {"id": "dollars", "requests_per_day": 7, "budget_usd_per_day": "0.000313"}
+    fleet.apply(lanes=[few_dollars, {"id": "requests", "requests_per_day": 1}])
+    other, member = (fleet.customer(lanes=frozenset({"dollars", "requests"})) for _ in range(2))
+    for lane in ("dollars", "requests"):
+        assert (await fleet.ask(other, model=f"{lane}/test-model")).seen.status == 200
+
+    refused = [await fleet.ask_refused(member, model="dollars/test-model", max_tokens=cap) for cap in (200, 100_000)]
+    refused.append(await fleet.ask_refused(member, model="requests/test-model"))
+
+    told = [seen.error["code"] for seen in refused]
+    assert told == ["projected_cost_exceeds_budget"] * 2 + ["request_quota_exhausted"]
+    for seen in refused:
+        assert "another lane" in seen.error["message"]
+        assert not {"x-ratelimit-limit-requests", "x-jatevo-budget-remaining-usd"} & seen.headers.keys()
+        assert b"usd" not in seen.everything.lower()
+        assert "$" not in seen.error["message"]
+    fits = refused[0].error["affordable_output_tokens"]
+    assert (await fleet.ask(member, model="dollars/test-model", max_tokens=fits)).seen.status == 200
+
+
 async def test_a_full_lane_of_its_own_leaves_a_bare_name_to_the_shared_one(fleet: Fleet) -> None:
     divided(fleet, concurrency=4)
     go_on, all_there = asyncio.Event(), asyncio.Event()

@@ -71,7 +71,10 @@ class Scope(StrEnum):
     PLAYGROUND = "playground"
     """All visitors together."""
     LANE = "lane"
-    """A lane as a whole, or its part of a pool: another lane may still take the request."""
+    """
+    A lane as a whole, or its part of a pool: another lane may still take the request. What others have used of it is not
+    the caller's to see.
+    """
 
 
 class Span(StrEnum):

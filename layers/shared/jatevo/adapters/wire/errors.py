@@ -127,6 +127,8 @@ def _projection(facts: QuotaFacts) -> dict[str, Any]:
     """Return what a projection that does not fit says. What is a reseller's business is not told to its customers."""
     if facts.scope is Scope.ISSUER:
         return {}
+    if facts.scope is Scope.LANE:
+        return {"affordable_output_tokens": facts.affordable_output_tokens}
     balance = facts.prepaid_left_nano_usd
     found = {
         "projected_cost_usd": format_usd(facts.projected_nano_usd),
@@ -150,6 +152,8 @@ def _message(refusal: Refusal, wording: ErrorWording) -> str:
         return f"{_whose(facts)} limit of {facts.concurrency_limit} requests at once is reached. Try again in a second."
     if facts.scope is Scope.ISSUER:
         return _issuers(refusal.code, facts)
+    if facts.scope is Scope.LANE:
+        return _lanes(refusal.code, facts)
     return _quota_message(refusal.code, facts, wording)
 
 
@@ -196,13 +200,23 @@ def _issuers(code: Code, facts: QuotaFacts) -> str:
     return f"Those who issued this API key have used up what they may use. It resets at {reset}. Ask them."
 
 
+def _lanes(code: Code, facts: QuotaFacts) -> str:
+    """Return the text of a refusal by what a lane has for all who use it."""
+    if code is Code.BUDGET_IN_FLIGHT:
+        return "This lane has no budget free at this moment. Try again shortly, or use another lane."
+    what = "requests" if code is Code.REQUEST_QUOTA_EXHAUSTED else "budget"
+    used = f"What this lane has of {what} for all its users today is used up."
+    if code is Code.PROJECTED_COST_EXCEEDS_BUDGET and facts.affordable_output_tokens:
+        used = f"At most {facts.affordable_output_tokens} output tokens would fit what this lane has left for today."
+    return f"{used} It resets at {iso_instant(facts.resets_at_unix_s)}. Wait for the reset, or use another lane."
+
+
 _WHOSE = {
     Scope.ACCOUNT: "Your",
     Scope.KEY: "This API key's",
     Scope.ISSUER: "The issuer's",
     Scope.VISITOR: "Your playground",
     Scope.PLAYGROUND: "The playground's",
-    Scope.LANE: "This lane's",
 }
 
 
@@ -214,8 +228,6 @@ def _remedy(scope: Scope, wording: ErrorWording) -> str:
     """Return what lifts a limit: more $JTVO does nothing for a cap that was set on a key."""
     if scope in {Scope.VISITOR, Scope.PLAYGROUND}:
         return "Wait for the reset, or use an API key of your own"
-    if scope is Scope.LANE:
-        return "Wait for the reset, or use another lane"
     if scope is Scope.KEY:
         return "Wait for the reset or have this key's cap raised"
     if wording.top_up_url is None:

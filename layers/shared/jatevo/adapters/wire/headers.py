@@ -61,11 +61,11 @@ def tightest(*standings: Standing) -> Standing:
 
 
 def standing_in(facts: QuotaFacts) -> Standing:
-    """Return the counters a refusal speaks of."""
-    shown = facts.scope is not Scope.ISSUER
+    """Return the counters a refusal speaks of, as far as they are the caller's to see."""
+    shown, counted = facts.scope not in {Scope.ISSUER, Scope.LANE}, facts.scope is not Scope.LANE
     return Standing(
-        facts.requests_limit,
-        facts.requests_left,
+        facts.requests_limit if counted else UNLIMITED_REQUESTS,
+        facts.requests_left if counted else UNLIMITED_REQUESTS,
         facts.budget_limit_nano_usd if shown else UNLIMITED_BUDGET_NANO_USD,
         facts.budget_left_nano_usd if shown else UNLIMITED_BUDGET_NANO_USD,
         facts.resets_at_unix_s or None,
