@@ -72,8 +72,8 @@ class Scope(StrEnum):
     """All visitors together."""
     LANE = "lane"
     """
-    A lane as a whole, or its part of a pool: another lane may still take the request. What others have used of it is not
-    the caller's to see.
+    A lane as a whole, or its part of a pool: another lane may still take the request. What others have used of it is
+    not the caller's to see.
     """
 
 
