@@ -1,11 +1,18 @@
-"""The pricing page: readable by everybody, and its simulator says what the gateway says."""
+"""The pricing page: readable by everybody, its simulator as the gateway decides; from it, all pages below a prefix."""
+
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from jatevo_testing.axe import violations
 from jatevo_testing.browser import Opener, Shot
 from jatevo_testing.stack import Stack
-from playwright.sync_api import FloatRect, Page
+from playwright.sync_api import FloatRect, Page, Route
+
+from jatevo_site.pages import PAGES, Site
+
+PREFIX = "/prod"
+"""Of API Gateway's own address."""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -68,3 +75,33 @@ def test_the_theme_is_kept(opened: Opener) -> None:
 
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+
+
+def test_every_link_request_and_cookie_works_below_a_prefix(opened: Opener, stack: Stack) -> None:
+    site, asked = Site("1.2.3"), list[str]()
+
+    def served(route: Route) -> None:
+        path = urlsplit(route.request.url).path.removeprefix(PREFIX)
+        if path in PAGES:
+            page = site.page(path, f"{PREFIX}/")
+            route.fulfill(body=bytes(page.body), headers=dict(page.headers))
+        else:
+            route.continue_(url=route.request.url.replace(f"{PREFIX}/", "/", 1))
+
+    page = opened("/health")
+    page.route(f"**{PREFIX}/**", served)
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.goto(f"{stack.url}{PREFIX}/")
+    page.wait_for_selector("#model-table code")
+    assert f"{stack.url}{PREFIX}/v1" in page.locator(".sample").inner_text()
+    page.locator("nav a:text('Dashboard')").click()
+    page.locator("#wallets [data-wallet='demo']").click()
+    page.wait_for_selector("#requests:not(:text('–'))")
+    page.locator("nav a:text('Playground')").click()
+    page.wait_for_selector("#who:has-text('your own account')")
+    assert f"curl -N {stack.url}{PREFIX}/v1/" in page.locator("#code").inner_text()
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+
+    assert urlsplit(page.url).path == f"{PREFIX}/playground", "a link into the page stays on it"
+    assert [path for path in asked if not path.startswith(f"{PREFIX}/")] == []

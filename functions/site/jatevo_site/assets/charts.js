@@ -63,7 +63,7 @@ function columns(days, size, words, width) {
     const bar = Math.min(28, slot * 0.62);
     const x = index * slot + (slot - bar) / 2;
     drawing.append(
-      svg("rect", { class: "bar", x, y: FLOOR - tall, width: bar, height: tall, rx: Math.min(3, tall / 2) }),
+      ...(tall ? [svg("rect", { class: "bar", x, y: FLOOR - tall, width: bar, height: tall, rx: Math.min(3, tall / 2) })] : []),
       svg("rect", { class: "hit", x: index * slot, y: 0, width: slot, height: FLOOR }, svg("title", {}, `${day.label}: ${words(day)}`)),
     );
     if ((days.length - 1 - index) % every === 0) {

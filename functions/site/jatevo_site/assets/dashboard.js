@@ -23,8 +23,8 @@ let budget = null;
 let visit = 0;
 /** @type {string} */
 let grouping = "day";
-/** @type {any[]} */
-let sums = [];
+/** The sums that are drawn; null before they are known. @type {any[] | null} */
+let sums = null;
 /** The width that the chart was drawn at. */
 let drawnAt = 0;
 /** @type {number | undefined} */
@@ -65,7 +65,7 @@ function signedOut() {
   budget = null;
   rememberSession(null);
   forgetSecret();
-  sums = [];
+  sums = null;
   for (const id of ["why", "linked", "keys", "chart", "recent"]) byId(id).replaceChildren();
   notice(byId("stale"), null);
   for (const id of ["account", "who", "sign-out"]) byId(id).hidden = true;
@@ -117,6 +117,7 @@ function showWallets(wallets, holdings) {
 }
 
 function drawUsage() {
+  if (sums === null) return;
   const place = byId("chart");
   drawnAt = place.clientWidth;
   place.replaceChildren(grouping === "day" ? byDay(sums, place.clientWidth) : byName(sums));
@@ -176,7 +177,7 @@ async function look() {
     }
     waitMs = Math.min(SLOWEST_MS, 2 * waitMs);
     const words = error instanceof Refusal ? error.message : "Something went wrong.";
-    notice(byId("stale"), `${words} Trying again; what is shown may be old.`, "warn");
+    notice(byId("stale"), `${words} What is shown may be old; trying again.`, "warn");
   }
 }
 

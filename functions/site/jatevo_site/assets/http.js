@@ -70,7 +70,7 @@ export async function send(path, { method = "GET", body, key, signal } = {}) {
     answer = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refusal(0, { message: "The gateway cannot be reached. Check your connection and try again." }, new Headers());
+    throw new Refusal(0, { message: "The gateway cannot be reached. Check your connection." }, new Headers());
   }
   learnTime(answer.headers);
   if (!answer.ok) throw await refusalOf(answer);

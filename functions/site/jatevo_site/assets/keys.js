@@ -163,9 +163,11 @@ async function save(event) {
   if (key.models?.length === 0) return notice(byId("key-notice"), "Choose a model, or all of them.");
   button.disabled = true;
   try {
-    if (changed) await json(`account/v1/keys/${changed.key_id}`, { method: "PATCH", body: changes(changed, key) });
-    else showOnce((await json("account/v1/keys", { method: "POST", body: key })).key);
-    dialog.close();
+    const saved = changed
+      ? await json(`account/v1/keys/${changed.key_id}`, { method: "PATCH", body: changes(changed, key) })
+      : await json("account/v1/keys", { method: "POST", body: key });
+    dialog.close(); // first: it takes the focus back to where it was
+    if (!changed) showOnce(saved.key);
     await showKeys();
   } catch (error) {
     notice(byId("key-notice"), error instanceof Refusal ? error.message : "That did not work. Try again.");

@@ -30,7 +30,7 @@ function ask(said) {
   const system = value("system");
   const cap = Number(value("cap"));
   return {
-    model: value("model"),
+    model: value("model") || "auto",
     messages: system ? [{ role: "system", content: system }, ...said] : said,
     temperature: Number(value("temperature")),
     ...(Number.isInteger(cap) && cap > 0 ? { max_tokens: cap } : {}),
@@ -336,6 +336,7 @@ async function loadModels() {
     await showWhose().catch(whoseFailed);
   } catch (error) {
     notice(byId("notice"), error instanceof Refusal ? error.message : "The models cannot be listed.");
+    byId("model").replaceChildren(h("option", { value: "auto" }, "auto"));
   }
   showCode();
 }

@@ -136,6 +136,7 @@ async function begin() {
     const words = error instanceof Refusal ? error.message : "The models cannot be shown.";
     byId("model-table").querySelector("tbody")?.replaceChildren(h("tr", { class: "waiting" }, h("td", { colspan: 6 }, words)));
     byId("sim-verdict").textContent = words;
+    byId("sim-why").textContent = "Reload the page to try again.";
   }
 }
 
