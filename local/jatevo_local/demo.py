@@ -6,6 +6,7 @@ owner only, so that a second start can print it again: this is a key of this mac
 """
 
 import json
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,13 @@ def demo_key(admin: Admin, file: Path) -> str:
     key = admin.ask("POST", f"/accounts/{account['account_id']}/keys", {"name": "demo"})
     write_private(file, json.dumps({"account_id": account["account_id"], "key": key["key"]}))
     return str(key["key"])
+
+
+def wait_for_price(admin: Admin, patience_s: float = 20.0) -> None:
+    """Return once the token has its first price, or after `patience_s` without: who signs in before gets no budget."""
+    until = time.monotonic() + patience_s
+    while admin.ask("GET", "/price")["price_usd"] is None and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def write_private(file: Path, text: str) -> None:

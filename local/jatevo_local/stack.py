@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from jatevo_local.demo import Admin, apply_catalogue, demo_key, write_private
+from jatevo_local.demo import Admin, apply_catalogue, demo_key, wait_for_price, write_private
 from jatevo_local.demo_chain import TOKENS, DemoChain, start_demo_chain
 from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, Engine, start_engine
 from jatevo_local.errors import StackError, explain
@@ -99,6 +99,7 @@ def _start(options: Options, children: Children) -> None:
     key = demo_key(admin, options.data / "demo.json")
     if chain is not None:
         admin.ask("POST", "/holdings/snapshot")
+        wait_for_price(admin)
     admin.close()
     _print_welcome(options, engine, key, token, first=bool(created))
     if chain is not None:
