@@ -2,7 +2,7 @@
 // The operators' page: who has a token may enter its rooms. Everything goes through the admin API.
 import { prepareAccounts, showAccounts } from "./admin_accounts.js";
 import { admin, attempt, use } from "./admin_api.js";
-import { showBooks } from "./admin_books.js";
+import { prepareBooks, showBooks } from "./admin_books.js";
 import { prepareCatalogue, showCatalogue } from "./admin_catalogue.js";
 import { preparePrice, showPrice } from "./admin_price.js";
 import { showRoutes } from "./admin_routes.js";
@@ -33,5 +33,6 @@ byId("token-form").addEventListener("submit", signIn);
 byId("sign-out").addEventListener("click", () => location.reload());
 tabs(enter);
 prepareAccounts();
+prepareBooks();
 preparePrice();
 prepareCatalogue();

@@ -1,11 +1,11 @@
 // @ts-check
-// Today's books of all accounts: what was charged, what it cost, what is left of it, and what was risked.
+// A day's books of all accounts: what was charged, what it cost, what is left of it, and what was risked.
 import { admin, attempt, nothing, short } from "./admin_api.js";
-import { byId, h } from "./dom.js";
+import { byId, field, h } from "./dom.js";
 import { dollars, grouped, nano, total } from "./money.js";
+import { lastDays } from "./time.js";
 
-const PAGE = 20;
-const AT_ONCE = 5;
+const PAGE = 100;
 const MONEY = /** @type {const} */ (["charge_usd", "cost_usd", "margin_usd", "overrun_usd", "exposure_usd"]);
 
 /** @typedef {{name: string, requests: number, [money: string]: any}} Line */
@@ -14,17 +14,16 @@ const MONEY = /** @type {const} */ (["charge_usd", "cost_usd", "margin_usd", "ov
 let lines = [];
 
 /**
- * @param {any[]} accounts
- * @returns {Promise<Line[]>}
+ * @param {string} day
+ * @param {string | null} after
+ * @returns {Promise<{found: Line[], next: string | null}>} a page of accounts, with what each came to
  */
-async function statements(accounts) {
-  const found = [];
-  for (let from = 0; from < accounts.length; from += AT_ONCE) {
-    const some = accounts.slice(from, from + AT_ONCE);
-    const read = await Promise.all(some.map((account) => admin(`accounts/${encodeURIComponent(account.account_id)}/statement`)));
-    found.push(...read.map((statement, index) => ({ name: some[index].name, ...statement.total })));
-  }
-  return found;
+async function page(day, after) {
+  const query = `limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
+  const [{ accounts }, statements] = await Promise.all([admin(`accounts?${query}`), admin(`statements?day=${encodeURIComponent(day)}&${query}`)]);
+  const names = new Map(accounts.map((/** @type {any} */ account) => [account.account_id, account.name]));
+  const found = statements.accounts.map((/** @type {any} */ each) => ({ name: names.get(each.account_id) ?? each.account_id, ...each.total }));
+  return { found, next: statements.next };
 }
 
 /**
@@ -37,7 +36,7 @@ const row = (line, name) =>
     {},
     h("th", { scope: "row" }, name),
     h("td", { class: "n" }, grouped(line.requests)),
-    ...MONEY.map((field) => h("td", { class: field === "exposure_usd" || field === "overrun_usd" ? risk(line[field]) : "n" }, dollars(line[field]))),
+    ...MONEY.map((of) => h("td", { class: of === "exposure_usd" || of === "overrun_usd" ? risk(line[of]) : "n" }, dollars(line[of]))),
   );
 
 /** @param {string} amount */
@@ -45,15 +44,20 @@ const risk = (amount) => (nano(amount) > 0n ? "n risk" : "n");
 
 /** @param {string | null} after */
 export async function showBooks(after = null) {
-  if (after === null) lines = [];
-  const page = await admin(`accounts?limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
-  lines.push(...(await statements(page.accounts)));
+  const day = field("books-day");
+  if (!day.value) day.value = lastDays(1)[0] ?? "";
+  const { found, next } = await page(day.value, after);
+  lines = after === null ? found : [...lines, ...found];
   /** @type {Line} */
   const all = { name: "", requests: lines.reduce((sum, line) => sum + line.requests, 0) };
-  for (const field of MONEY) all[field] = total(lines.map((line) => line[field]));
-  const words = page.next === null ? "All accounts" : `The first ${grouped(lines.length)} accounts`;
-  byId("books").replaceChildren(...(lines.length ? lines.map((line) => row(line, short(line.name))) : [nothing("No accounts yet.", 7)]));
+  for (const of of MONEY) all[of] = total(lines.map((line) => line[of]));
+  const words = next === null ? "All accounts" : "The accounts so far";
+  byId("books").replaceChildren(...(lines.length ? lines.map((line) => row(line, short(line.name))) : [nothing("No requests on this day.", 7)]));
   byId("books-total").replaceChildren(row(all, h("span", {}, words)));
-  byId("more-books").hidden = page.next === null;
-  byId("more-books").onclick = () => attempt(() => showBooks(page.next));
+  byId("more-books").hidden = next === null;
+  byId("more-books").onclick = () => attempt(() => showBooks(next));
+}
+
+export function prepareBooks() {
+  byId("books-day").addEventListener("change", () => attempt(() => showBooks()));
 }
