@@ -336,7 +336,7 @@ async def test_operators(admin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_looking_again_at_holdings(admin: Run) -> None:
-    nothing = {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0}
+    nothing = {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0, "left": 0}
     assert (await admin("refresh", "--json")).json == nothing
     account = await admin(*NEW, "--json")
     assert account.json["account_id"] in (await admin("refresh", account.json["account_id"])).out

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from jatevo_testing.chain import TestChain, evm_wallet
-from jatevo_testing.clocks import SeededRandomness
+from jatevo_testing.clocks import ManualClock, SeededRandomness
 from jatevo_testing.holders import DOLLAR_PICO, TOKEN_UNITS, Holders, solana_wallet
 from jatevo_testing.solana import SolanaStandIn, solana_node
 
@@ -69,6 +69,17 @@ class ShortLived(SolanaReader):
         return await super().now(wallets)
 
 
+class Slow(SolanaReader):
+    """Takes its time for every question."""
+
+    passes_s = 0
+
+    async def now(self, wallets: Sequence[Wallet]) -> Reading:
+        assert isinstance(self._clock, ManualClock)
+        self._clock.advance(self.passes_s)
+        return await super().now(wallets)
+
+
 async def limits(holders: Holders, account_id: str) -> int:
     account = await holders.accounts.account(account_id)
     assert account is not None
@@ -127,32 +138,47 @@ async def test_only_accounts_of_today_are_looked_at(holders: Holders, node: Sola
     assert await refreshing(holders, reader).run() == RefreshReport()
 
 
-async def test_runs_that_are_ended_by_their_time_get_to_everybody_in_the_end(
-    holders: Holders, node: SolanaStandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(holdings_refresh, "_BATCH", 2)
-    reader = on_solana(holders, node)
-    sellers = [solana_wallet(number) for number in range(10, 16)]
-    for wallet in sellers:
+@pytest.fixture
+async def sellers(holders: Holders, node: SolanaStandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Six accounts that got limits for today, whose wallets have sold since; they are done two at once."""
+    monkeypatch.setattr(holdings_refresh, "_ACCOUNTS_AT_ONCE", 2)
+    reader, wallets = on_solana(holders, node), [solana_wallet(number) for number in range(10, 16)]
+    for wallet in wallets:
         node.hold(wallet, 11 * TOKEN_UNITS)
     await snapshots(holders, reader).take_now()
-    accounts = [await holders.account(number, wallet) for number, wallet in enumerate(sellers, start=10)]
+    accounts = [await holders.account(number, wallet) for number, wallet in enumerate(wallets, start=10)]
     for account in accounts:
         await refreshing(holders, reader).account(account)
     holders.clock.advance(60)
-    for wallet in sellers:
+    for wallet in wallets:
         node.transfer(wallet, BOB, 8 * TOKEN_UNITS)
+    return accounts
 
-    async def lowered() -> int:
-        return [await limits(holders, account) for account in accounts].count(3)
 
+async def lowered(holders: Holders, accounts: Sequence[str]) -> int:
+    return [await limits(holders, account) for account in accounts].count(3)
+
+
+async def test_runs_that_are_ended_by_their_time_get_to_everybody_in_the_end(
+    holders: Holders, node: SolanaStandIn, sellers: list[str]
+) -> None:
     served = []
     for seed in range(12):
         with pytest.raises(TimeIsUp):
             await refreshing(holders, ShortLived(node.token, lambda: [node.url], holders.clock), seed=seed).run()
-        served.append(await lowered())
+        served.append(await lowered(holders, sellers))
     assert served[0] == 2
-    assert served[-1] == len(accounts)
+    assert served[-1] == len(sellers)
+
+
+async def test_a_run_begins_nothing_more_when_its_time_is_over_and_says_what_is_left(
+    holders: Holders, node: SolanaStandIn, sellers: list[str]
+) -> None:
+    slow = Slow(node.token, lambda: [node.url], holders.clock)
+    slow.passes_s = 10
+    report = await refreshing(holders, slow).run(patience_s=15)
+    assert report == RefreshReport(accounts=4, wallets=4, left=2)
+    assert await lowered(holders, sellers) == 4
 
 
 async def test_a_budget_explains_itself(holders: Holders, node: SolanaStandIn) -> None:

@@ -111,7 +111,7 @@ def test_the_reconciliations_event_audits_a_day_that_is_over(environment: dict[s
 
 REPORTS = {
     "holdings-snapshot": {"snapshot_id": None, "waiting": False, "holders": None},
-    "holdings-refresh": {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0},
+    "holdings-refresh": {"accounts": 0, "wallets": 0, "unread": 0, "failed": 0, "left": 0},
 }
 """Without a node no token is read."""
 

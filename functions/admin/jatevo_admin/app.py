@@ -64,6 +64,9 @@ type Audited = bool
 type Why = Annotated[str, Query(max_length=1000)]
 type Version = Annotated[int | None, Query(ge=1, le=2**53)]
 
+_REFRESH_PATIENCE_S = 15.0
+"""API Gateway waits for 29 seconds: what is under way then ends before, and the answer says what is left."""
+
 
 def create_app(administration: Administration) -> FastAPI:
     """Return the app. It publishes no description of itself: `docs/` does."""
@@ -290,7 +293,7 @@ def _holdings(administration: Administration) -> APIRouter:
     async def look_again(request: Request, body: RefreshBody | None = None) -> Json:
         if body is None or body.account_id is None:
             async with audit.changing(request.state.operator, "holdings.refresh", "holdings") as trail:
-                report = asdict(await refresh.run())
+                report = asdict(await refresh.run(patience_s=_REFRESH_PATIENCE_S))
                 trail.made({}, report)
             return report
         async with audit.changing(request.state.operator, "holdings.refresh", body.account_id[:64]) as trail:

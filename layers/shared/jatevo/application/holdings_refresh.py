@@ -4,8 +4,8 @@ Looking again at what wallets hold, and letting entitlements follow.
 Selling lowers today's limits at the next look; what was bought counts from the next snapshot. It may run at any time,
 at once with itself, and for one account or all that are active. What a chain does not answer is left as it was.
 
-Accounts are done in batches, each whole, from one drawn by chance on: a run that is ended by its time has served some,
-and however many there are, nobody is always among those it never got to.
+Accounts are done in batches, each whole, from one drawn by chance on. A run that has no more time, or is ended by it,
+has served some, and however many there are, nobody is always among those it never got to.
 """
 
 import logging
@@ -21,18 +21,23 @@ from jatevo.domain.holdings import Snapshot
 from jatevo.domain.wallets import Namespace, Wallet
 
 _log = logging.getLogger(__name__)
-_BATCH = 200
-"""Accounts that are done together, and wallets that one question names."""
+_ACCOUNTS_AT_ONCE = 50
+"""A batch is begun while there is time, and takes some seconds."""
+_WALLETS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """What a run did. `unread`: wallets that their chain did not tell about; `failed`: accounts left as they were."""
+    """
+    What a run did. `unread`: wallets that their chain did not tell about; `failed`: accounts left as they were; `left`:
+    accounts that there was no time for.
+    """
 
     accounts: int = 0
     wallets: int = 0
     unread: int = 0
     failed: int = 0
+    left: int = 0
 
     def __add__(self, other: "RefreshReport") -> "RefreshReport":
         return RefreshReport(
@@ -40,6 +45,7 @@ class RefreshReport:
             self.wallets + other.wallets,
             self.unread + other.unread,
             self.failed + other.failed,
+            self.left + other.left,
         )
 
 
@@ -64,14 +70,18 @@ class HoldingsRefresh:
         self._clock = clock
         self._randomness = randomness
 
-    async def run(self) -> RefreshReport:
-        """Look at the wallets of every account that got limits for today, and renew those limits."""
-        day = self._today()
+    async def run(self, *, patience_s: float | None = None) -> RefreshReport:
+        """
+        Look at the wallets of every account that got limits for today, and renew those limits. With `patience_s`
+        nothing more is begun after that time.
+        """
+        began_ms, day = self._clock.now_ms(), self._today()
         account_ids = [account_id async for account_id in self._accounts.entitled_on(day)]
         first = self._randomness.bits(64) % max(1, len(account_ids))
         report = RefreshReport()
-        for batch in in_batches(account_ids[first:] + account_ids[:first], _BATCH):
-            report += await self._refresh(batch, day)
+        for batch in in_batches(account_ids[first:] + account_ids[:first], _ACCOUNTS_AT_ONCE):
+            spent = patience_s is not None and self._clock.now_ms() - began_ms >= patience_s * 1000
+            report += RefreshReport(left=len(batch)) if spent else await self._refresh(batch, day)
         return report
 
     async def account(self, account_id: str) -> Account | None:
@@ -112,7 +122,7 @@ class HoldingsRefresh:
             by_namespace.setdefault(wallet.namespace, []).append(wallet)
         unread = 0
         for namespace, mine in by_namespace.items():
-            for batch in in_batches(mine if namespace in self._readers else [], _BATCH):
+            for batch in in_batches(mine if namespace in self._readers else [], _WALLETS_AT_ONCE):
                 try:
                     await self._look_at(namespace, batch, snapshot)
                 except ChainUnavailable as error:
