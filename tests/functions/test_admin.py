@@ -88,7 +88,10 @@ async def test_nothing_shows_without_an_operators_token(admin: httpx.AsyncClient
 async def test_there_are_no_other_routes(admin: httpx.AsyncClient) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/admin/v1", "/admin/v1/accounts/", "/"):
         assert error_of(await admin.get(path), 404)["code"] == "not_found"
-    assert error_of(await admin.delete("/admin/v1/accounts"), 405)["code"] == "method_not_allowed"
+    for path, allowed in (("/admin/v1/accounts", "GET, POST"), ("/admin/v1/accounts/acct_x", "GET, PATCH")):
+        answer = await admin.delete(path)
+        assert error_of(answer, 405)["code"] == "method_not_allowed"
+        assert answer.headers["allow"] == allowed
 
 
 async def test_every_answer_has_an_id_and_is_kept_nowhere(admin: httpx.AsyncClient) -> None:

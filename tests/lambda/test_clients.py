@@ -66,7 +66,7 @@ async def test_the_smoke_checks_notice_a_stream_that_was_collected_on_its_way(
     answer = answering("all of it at once", usage(5, 5))
 
     async def collected(asked: Asked, connection: Connection) -> None:
-        await asyncio.sleep(1.1 if asked.body.get("stream") else 0)
+        await asyncio.sleep(0.6 if asked.body.get("stream") else 0)
         await answer(asked, connection)
 
     cloud.upstream.script = collected

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from jatevo.adapters.http.starlette_errors import methods_of
 from jatevo.application.administration.problems import AdministrationError, InvalidValue, NotThere, Refused
 from jatevo.application.ports import OutcomeUnknown, StoreError
 from jatevo.application.snapshots import SnapshotFailed
@@ -76,7 +77,9 @@ def add_handlers(app: FastAPI) -> None:
         if error.status_code == 404:
             return error_answer(404, f"There is no route {request.method} {request.url.path}.", code)
         if error.status_code == 405:
-            return error_answer(405, f"{request.method} is not allowed at {request.url.path}.", code)
+            answer = error_answer(405, f"{request.method} is not allowed at {request.url.path}.", code)
+            answer.headers["allow"] = ", ".join(methods_of(request))
+            return answer
         return error_answer(error.status_code, str(error.detail), code)
 
 

@@ -53,7 +53,7 @@ class Errors:
         if error.status_code == 404:
             return self.answer(NOT_FOUND)
         if error.status_code == 405:
-            allowed = ", ".join(_methods_of(request))
+            allowed = ", ".join(methods_of(request))
             refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"This route takes {allowed} only.")
             return self.answer(refusal, {"allow": allowed})
         if error.status_code == 413:
@@ -61,7 +61,7 @@ class Errors:
         return self.answer(Refusal(Code.INVALID_REQUEST, "The request cannot be read."))
 
 
-def _methods_of(request: Request) -> list[str]:
+def methods_of(request: Request) -> list[str]:
     """Return what a path takes: the framework names the methods of one route, and several may share a path."""
 
     def takes(method: str) -> bool:
