@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import openai
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 180.0
 _MESSAGES: Any = [{"role": "user", "content": "Say hello."}]
 _LONG: Any = [{"role": "user", "content": "Count from one to twenty, in words."}]
 _SLOW_S, _AT_ONCE_S = 0.5, 0.05
