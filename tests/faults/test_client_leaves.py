@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from jatevo_testing.bench import Bench, Settled
+from jatevo_testing.bench import Bench, Settled, bench_over
 from jatevo_testing.raw_client import RawClient, raw_client
 from jatevo_testing.streams import DONE, FINISH, HELLO, event, sending
 from jatevo_testing.upstream import Asked, Connection, chunk, completion, usage
 from jatevo_testing.world import Customer
 
 from jatevo.application.channel import Channel
+from jatevo.bootstrap import Settings
 from jatevo.domain.ledger import Reason
 from jatevo.domain.tokens import UsageSource
 
@@ -150,6 +151,21 @@ async def test_a_client_that_does_not_read_is_given_up_and_its_answer_settled(
     assert settled.entry.usage_source is source
     assert settled.entry.figures.charge_nano_usd <= settled.entry.reserved_nano_usd
     assert settled.entry.timings.duration_ms < 3_000
+
+
+async def test_a_client_that_does_not_read_is_given_up_when_its_answers_time_is_over(dynoxide: str) -> None:
+    """Patience that outlasted the reservation's grace would leave its end to the sweeper, which knows no usage."""
+    short = Settings(directory_keep_ms=0, upstream_deadline_s=2, reservation_grace_s=5)
+    async with bench_over(dynoxide, short) as hasty:
+        hasty.upstream.script = sending(*MEGABYTES, FINISH, USAGE, DONE)
+        customer = hasty.customer()
+        async with raw_client(hasty.client.base_url, receive_buffer=4096) as client:
+            await client.post(customer, stream=True, max_tokens=100)
+            settled = await hasty.settled(customer)
+
+    assert settled.entry.reason in {Reason.CLIENT_LEFT, Reason.UPSTREAM_BROKE}
+    assert settled.entry.figures.charge_nano_usd > 0
+    assert settled.entry.timings.duration_ms < 7_000
 
 
 async def test_a_client_that_reads_slowly_gets_everything(bench: Bench) -> None:

@@ -12,20 +12,27 @@ import openai
 import pytest
 import zstandard
 from jatevo_testing.cloud import Cloud
+from jatevo_testing.lambda_stream import event_of
 from jatevo_testing.responses import check_stream
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, usage
 
 from jatevo_cli.smoke import Smoke, run
+from jatevo_local.lambda_api.calls import Reply
 
 HELLO: Any = [{"role": "user", "content": "hello"}]
 WORDS = 5
 PAUSE_S = 0.2
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
 async def key(cloud: Cloud) -> str:
     cloud.upstream.script = type(cloud.upstream).script
     return (await cloud.customer())["authorization"].removeprefix("Bearer ")
+
+
+def authorized(customer: dict[str, str]) -> dict[str, str]:
+    return {"authorization": customer["authorization"]}
 
 
 def sdk(cloud: Cloud, key: str) -> openai.AsyncOpenAI:
@@ -40,6 +47,14 @@ async def slowly(_asked: Asked, connection: Connection) -> None:
     await connection.event(chunk(None, finish="stop"))
     await connection.event(chunk(None, counted=usage(5, WORDS)))
     await connection.event(b"data: [DONE]\n\n")
+    await connection.end_stream()
+
+
+async def flooding(_asked: Asked, connection: Connection) -> None:
+    """More than all buffers on the way hold."""
+    await connection.begin_stream()
+    for _ in range(600):
+        await connection.event(chunk("x" * 65_536))
     await connection.end_stream()
 
 
@@ -221,6 +236,28 @@ async def test_an_upstream_slower_than_the_deadline_is_an_error_and_a_settled_re
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
     window = (await cloud.admin.get(f"/accounts/{customer['account']}/window")).json()
     assert window["open"] == {}
+
+
+async def test_a_client_that_never_reads_is_given_up_and_its_answer_settled(cloud: Cloud) -> None:
+    customer = await cloud.customer()
+    function = cloud.stack.functions["InferenceFunction"]
+    cloud.upstream.script = flooding
+    body = {"model": "test-model", "messages": HELLO, "max_tokens": 50, "stream": True}
+    event = event_of("/v1/chat/completions", json.dumps(body).encode(), headers={**JSON, **authorized(customer)})
+    reply = await function.invoke(event)
+    assert isinstance(reply, Reply)  # it has begun, and nobody reads it
+    before = function.cold_starts
+    ledger = f"/accounts/{customer['account']}/ledger"
+    async with asyncio.timeout(15):
+        while not (entries := (await cloud.admin.get(ledger)).json()["entries"]):  # noqa: ASYNC110 - a process does it
+            await asyncio.sleep(0.1)
+    [entry] = entries
+    assert entry["charge_nano_usd"] <= entry["reserved_nano_usd"]
+    assert (await cloud.admin.get(f"/accounts/{customer['account']}/window")).json()["open"] == {}
+    await reply.discard()
+    cloud.upstream.script = type(cloud.upstream).script
+    answer = await cloud.client.post("/v1/chat/completions", json=body, headers=authorized(customer))
+    assert (answer.status_code, function.cold_starts) == (200, before)
 
 
 async def test_no_call_was_refused_by_a_role(cloud: Cloud) -> None:

@@ -2,18 +2,27 @@
 A bounded pipe of bytes between the task that reads an upstream and the one that writes to the client.
 
 The two are apart so that a client that leaves never cancels the reading and settling of its answer, and a client that
-reads slowly never holds them up for long: a writer that finds no room for `patience_s` gives the reader up.
+reads slowly never holds them up for long: a writer that finds no room for `patience_s` gives the reader up, and sooner
+when the answer's time is over.
 """
 
 import asyncio
+import math
+
+_LEAST_PATIENCE_S = 1.0
 
 
 class Channel:
-    """One answer on its way. One writer, one reader."""
+    """
+    One answer on its way. One writer, one reader.
 
-    def __init__(self, *, most_bytes: int = 256 * 1024, patience_s: float = 20.0) -> None:
+    `left_s`: the time that the answer has. A writer that waits beyond it would settle when its reservation has expired.
+    """
+
+    def __init__(self, *, most_bytes: int = 256 * 1024, patience_s: float = 20.0, left_s: float = math.inf) -> None:
         self._most_bytes = most_bytes
         self._patience_s = patience_s
+        self._over_at_s = asyncio.get_running_loop().time() + left_s
         self._waiting = bytearray()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -33,8 +42,9 @@ class Channel:
         if len(self._waiting) < self._most_bytes:
             return
         self._room.clear()
+        left_s = self._over_at_s - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(min(self._patience_s, max(left_s, _LEAST_PATIENCE_S))):
                 await self._room.wait()
         except TimeoutError:
             self.abandon()

@@ -122,7 +122,8 @@ class Inference:
         if isinstance(exchange, Rejected):
             return exchange
         request.journal.streamed = True
-        channel = Channel()
+        left_ms = self._reservations.deadline_unix_ms(exchange.reservation) - self._clock.now_ms()
+        channel = Channel(left_s=left_ms / 1000)
         self._detached(self._guarded(exchange, channel))
         await asyncio.wait({exchange.begun}, timeout=self.heartbeat_s)
         late = not exchange.begun.done()
