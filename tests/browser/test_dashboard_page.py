@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any, Protocol
 
@@ -165,6 +166,7 @@ def test_an_open_page_notices_that_its_session_has_ended(opened: Opener) -> None
     page = opened("/dashboard", expects=("401",))
     signed_in(page, DEMO)
     new_key(page, "forgotten")
+    page.evaluate("localStorage.clear()")  # as signing out in another tab does
     page.context.clear_cookies()
     page.wait_for_selector("#notice:has-text('session has ended')")
 
@@ -276,6 +278,9 @@ def test_the_page_says_which_limit_ran_out(with_wallet: WithWallet, stack: Stack
             client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
 
         spent = admin.get(f"{account}/window").json()["settled_usd"]
+        most = Decimal(spent) * Decimal("1.1")
+        admin.patch(account, json={"requests_per_day": 100, "budget_usd_per_day": f"{most:.9f}"})
+        page.wait_for_selector('#standing.warn:has-text("of today\'s dollars are left")')
         admin.patch(account, json={"requests_per_day": 100, "budget_usd_per_day": spent})
         page.wait_for_selector("#standing:has-text('Limit B ran out')")
         with pytest.raises(openai.RateLimitError, match="budget"):

@@ -33,6 +33,13 @@ def test_a_first_view_is_small() -> None:
         assert sum(sizes) + markup < 100_000
 
 
+def test_no_script_takes_money_for_a_number() -> None:
+    for script in ASSETS.glob("*.js"):
+        assert not re.search(
+            r"parseFloat|(Number|Math\.\w+)\([^)\n]*usd|_usd\s*[*/]|\+[\w.]+_usd", script.read_text()
+        ), script.name
+
+
 def test_no_script_makes_markup_of_text() -> None:
     for script in ASSETS.glob("*.js"):
         source = script.read_text()

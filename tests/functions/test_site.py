@@ -110,6 +110,7 @@ async def test_a_page_brings_no_script_or_style_of_its_own_and_forbids_them(site
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
     assert "unsafe" not in policy
     page = Elements()
     page.feed(answer.text)

@@ -12,6 +12,7 @@ const TOP = 22;
 const FLOOR = 132;
 const HEIGHT = 156;
 const LABEL = 46;
+const SHARES = 1000;
 
 /**
  * @param {Sum[]} sums of days that had requests
@@ -79,9 +80,15 @@ function columns(days, size, words, width) {
  * @returns {number} pixels; what is more than nothing can be seen
  */
 function height(part, whole) {
-  if (part <= 0n || whole <= 0n) return 0;
-  return Math.max(2, (Number((part * 1000n) / whole) * (FLOOR - TOP)) / 1000);
+  return part > 0n ? Math.max(2, (share(part, whole) * (FLOOR - TOP)) / SHARES) : 0;
 }
+
+/**
+ * @param {bigint} part
+ * @param {bigint} whole
+ * @returns {number} thousandths, for drawing
+ */
+const share = (part, whole) => (whole > 0n ? Number((part * BigInt(SHARES)) / whole) : 0);
 
 /**
  * @param {Sum[]} sums
@@ -96,7 +103,7 @@ export function byName(sums) {
       "tr",
       {},
       h("th", { scope: "row" }, h("span", { class: "short" }, sum.label)),
-      h("td", { class: "share" }, h("meter", { min: 0, max: 1000, value: dearest > 0n ? Number((nano(sum.charge_usd) * 1000n) / dearest) : 0, "aria-label": `Dollars of ${sum.label}` })),
+      h("td", { class: "share" }, h("meter", { min: 0, max: SHARES, value: share(nano(sum.charge_usd), dearest), "aria-label": `Dollars of ${sum.label}` })),
       h("td", { class: "n" }, grouped(sum.requests)),
       h("td", { class: "n" }, dollars(sum.charge_usd)),
     ),

@@ -157,7 +157,7 @@ async function keepLive() {
   if (looking) return;
   clearTimeout(timer);
   looking = true;
-  if (!document.hidden && maybeSignedIn()) await look();
+  if (!document.hidden && (budget !== null || maybeSignedIn())) await look();
   looking = false;
   timer = setTimeout(keepLive, waitMs);
 }

@@ -80,7 +80,8 @@ function showOnce(secret) {
     h("p", { class: "actions" }, copyCommand, h("button", { type: "button", class: "slim second", onclick: forgetSecret }, "I have it")),
   );
   place.hidden = false;
-  /** @type {HTMLElement | null} */ (place.querySelector("strong"))?.focus();
+  /** @type {HTMLElement | null} */ (place.querySelector("strong"))?.focus({ preventScroll: true });
+  place.scrollIntoView({ block: "center" });
 }
 
 /** Take a key that was shown once off the page. */
