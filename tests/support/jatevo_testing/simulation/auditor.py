@@ -5,7 +5,7 @@ It decides for itself what each write may do, from nothing but the protocol as i
 with the product's rules. An `AssertionError` of it is a hole in the protocol, or in the auditor.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +27,9 @@ from jatevo_testing.simulation.images import (
 from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import Handler, Listener
 
+_REMEMBERED = 16
+"""More refusals than a process has to see before it answers of itself."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -46,6 +49,8 @@ class Account:
     image: Image
     counted: set[str] = field(default_factory=set)
     charges: dict[str, int] = field(default_factory=dict)
+    charged: int = 0
+    """The sum of `charges`."""
     held_once: set[str] = field(default_factory=set)
 
 
@@ -63,14 +68,16 @@ class Auditor(Listener):
         self.refusals: dict[str, list[tuple[Attempt, Image]]] = defaultdict(list)
         """By handler: the refusals the engine gave it, for the request under way."""
         self.grants: dict[str, int] = {}
-        self._evidence: dict[tuple[str, str], list[tuple[int, Image]]] = defaultdict(list)
+        self._evidence: dict[tuple[str, str], deque[tuple[int, Image]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._held_in: dict[str, set[str]] = defaultdict(set)
+        """By reservation id: the windows in which it is open."""
         self.reached: Counter[str] = Counter()
         self.sweep_lost: set[str] = set()
 
     # What handlers ask for.
 
     def asked(self, handler: Handler, operation: str, arguments: Mapping[str, Any], *, once: bool) -> None:
-        if not once:
+        if not once or arguments["TableName"] != self._names.windows:
             return
         attempt = _attempt(arguments)
         sent = self.attempted[attempt.reservation_id]
@@ -86,7 +93,7 @@ class Auditor(Listener):
             assert lost in self.decisions, f"{lost} got no answer and is not decided, yet another attempt is made"
 
     def unanswered(self, handler: Handler, arguments: Mapping[str, Any], *, once: bool) -> None:
-        if once:
+        if once and arguments["TableName"] == self._names.windows:
             handler.unknown.append(_attempt(arguments).reservation_id)
             self.reached["attempt without an answer"] += 1
 
@@ -134,6 +141,10 @@ class Auditor(Listener):
         self.reached[f"refused {code}"] += 1
         if code == "key_disabled":
             self._registered.check_block(attempt.key_ref, image.blocked)
+
+    def open_entries(self, reservation_id: str) -> dict[str, Entry]:
+        """Return what a reservation holds, by window."""
+        return {name: self.windows[name].image.open[reservation_id] for name in sorted(self._held_in[reservation_id])}
 
     def remembered_by(self, process: str, refusals: int, within_ms: int) -> list[Image]:
         """The windows as a process last saw them refuse, where it saw so many refusals within that time."""
@@ -201,7 +212,7 @@ class Auditor(Listener):
         assert not before.refuses(entry.amount, entry.key_ref, counts=counts), "a hold was taken that a bound forbids"
         full = counts and len(account.counted) >= before.requests_limit
         assert not full, "more requests were accepted than the limit allows"
-        spent = sum(account.charges.values()) + before.held + entry.amount
+        spent = account.charged + before.held + entry.amount
         assert not entry.amount or spent <= before.budget_limit, "more money is held and charged than the budget"
         assert len(before.open) < before.concurrency, "more is held at once than the limit allows"
         self._check_money(name, reservation_id, entry)
@@ -215,6 +226,7 @@ class Auditor(Listener):
         )
         self._registered.check_taken(name, before, entry.key_ref)
         account.held_once.add(reservation_id)
+        self._held_in[reservation_id].add(name)
         if counts:
             account.counted.add(reservation_id)
         self.reached[f"held in {kind}"] += 1
@@ -238,6 +250,8 @@ class Auditor(Listener):
             open={other: kept for other, kept in before.open.items() if other != reservation_id},
         ), "ending a reservation did not do what was decided"
         account.charges[reservation_id] = charge
+        account.charged += charge
+        self._held_in[reservation_id].discard(name)
         if decision.gives_request_back:
             account.counted.discard(reservation_id)
 
@@ -273,10 +287,8 @@ class Auditor(Listener):
             assert not reserved >= {"prepaid", "account"}, "money is paid from two places"
             assert accepted is not None, "charged or expired in an account that has no window"
             assert name in accepted.held_once, "charged or expired, though its account never took it"
-        for window, account in self.windows.items():
-            held = account.image.open.get(name)
-            if held is not None and held.amount and kind_of(window) != "key":
-                assert held.amount == decision.reserved
+        for window, held in self.open_entries(name).items():
+            assert not held.amount or kind_of(window) == "key" or held.amount == decision.reserved
         self.decisions[name] = decision
         self.reached[f"{decision.outcome} {decision.reason}"] += 1
         self.reached["overrun" if decision.overrun else "no overrun"] += 1
@@ -287,11 +299,7 @@ class Auditor(Listener):
         if kind in {"slots", "minute"}:
             assert entry.amount == 0, f"money is held in {name}"
             return
-        held = {
-            kind_of(other): account.image.open[reservation_id].amount
-            for other, account in self.windows.items()
-            if reservation_id in account.image.open
-        }
+        held = {kind_of(other): one.amount for other, one in self.open_entries(reservation_id).items()}
         balance = held.get("prepaid", 0)
         if kind in {"month", "account"} and balance:
             assert entry.amount == 0, "money is held twice"
@@ -306,7 +314,7 @@ class Auditor(Listener):
         image = account.image
         assert image.budget_left + image.settled + image.held == image.budget_limit, f"money leaks in {name}"
         assert image.requests_left + len(account.counted) == image.requests_limit, f"requests leak in {name}"
-        assert image.settled == sum(account.charges.values())
+        assert image.settled == account.charged
 
     # By hand.
 

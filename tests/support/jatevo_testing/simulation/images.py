@@ -140,9 +140,9 @@ def decision_of(item: Item) -> Decision:
     )
 
 
-ORDER = ("minute", "slots", "visitor", "key", "month", "prepaid", "account")
+ORDER = ("minute", "slots", "lane", "visitor", "key", "month", "prepaid", "account")
 """In which holds are taken, as decision 31 has it."""
-COUNTS = frozenset({"minute", "visitor", "key", "month", "account"})
+COUNTS = frozenset({"minute", "lane", "visitor", "key", "month", "account"})
 """Where a request counts."""
 
 
@@ -150,7 +150,7 @@ def kind_of(name: str) -> str:
     """What a window bounds, by its name."""
     parts = name.partition("#")[0].split("/")
     if parts[0] == "lane":
-        return "slots"
+        return "slots" if len(parts) > 2 else "lane"
     if len(parts) == 1:
         return "account"
     return "key" if parts[1].startswith("key_") else parts[1]

@@ -59,7 +59,7 @@ class Judge:
     def _nothing_else_is_held(self, *, but: str | None = None) -> None:
         """Of all that a handler attempted, only what it was given may be held and not decided."""
         for name in CURRENT.get().attempted:
-            held = any(name in window.image.open for window in self._auditor.windows.values())
+            held = bool(self._auditor.open_entries(name))
             assert name == but or not held or name in self._auditor.decisions, f"{name} is held for nobody"
 
     def settled(self, reservation: Reservation, entry: LedgerEntry) -> None:

@@ -1,6 +1,5 @@
 """The processes of a simulation: the product's own objects, wired over the wire, each process with its own clock."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from jatevo_local.engine import REGION
 from jatevo_testing.clocks import ManualClock, SeededRandomness
 from jatevo_testing.engine_model import MemoryEngine
 from jatevo_testing.engine_model.seam import models_over
+from jatevo_testing.simulation.chance import Chance
 from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import REGISTRY, Wire
 from jatevo_testing.tables import fresh_tables, plain_client
@@ -126,8 +126,6 @@ def registry_on(wire: Wire, registered: Callable[[], Registered]) -> Iterator[No
         yield
 
 
-def skews(chance: random.Random) -> int:
+def skews(chance: Chance) -> int:
     """Most clocks are a little off; some so much that a sweeper expires what is still served."""
-    return chance.choice(
-        [0, 0, chance.randint(-900, 900), chance.randint(-3000, 3000), chance.randint(-40_000, 40_000)]
-    )
+    return chance.choice([0, 0, chance.within(-900, 900), chance.within(-3000, 3000), chance.within(-40_000, 40_000)])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jatevo.adapters.dynamodb.schema import TableNames
-from jatevo_testing.simulation.images import EVERY_KEY, Image, number
+from jatevo_testing.simulation.images import EVERY_KEY, Image, Item, number
 
 UNLIMITED = (10**12, 10**18, 10**12)
 
@@ -50,7 +50,12 @@ class Registered:
 
     def looked(self) -> None:
         """Read what is registered now."""
-        item = self._get(self._names.accounts, {"account_id": {"S": self._account_id}})
+        self.note_account(self._get(self._names.accounts, {"account_id": {"S": self._account_id}}))
+        for digest in self._digests:
+            self.note_key(self._get(self._names.keys, {"digest": {"S": digest}}))
+
+    def note_account(self, item: Item) -> None:
+        """Take note of an account as it is stored now."""
         limits = (
             number(item, "requests_per_day"),
             number(item, "budget_nano_usd_per_day"),
@@ -69,18 +74,19 @@ class Registered:
             self._stopped = False
         self._revoked = set(item.get("revoked", {"M": {}})["M"])
         self.anything_was_disabled |= bool(self._revoked) or not self._enabled
-        for digest in self._digests:
-            key = self._get(self._names.keys, {"digest": {"S": digest}})
-            caps = (
-                number(key, "cap_requests_per_day", UNLIMITED[0]),
-                number(key, "cap_budget_nano_usd_per_day", UNLIMITED[1]),
-                number(key, "cap_concurrency", UNLIMITED[2]),
-            )
-            self._remember(f"{self._account_id}/{key['key_id']['S']}", number(key, "caps_version", 1), caps)
-            if caps == UNLIMITED:
-                self._capped_since_ms.pop(key["key_id"]["S"], None)
-            else:
-                self._capped_since_ms.setdefault(key["key_id"]["S"], self._now_ms())
+
+    def note_key(self, key: Item) -> None:
+        """Take note of a key as it is stored now."""
+        caps = (
+            number(key, "cap_requests_per_day", UNLIMITED[0]),
+            number(key, "cap_budget_nano_usd_per_day", UNLIMITED[1]),
+            number(key, "cap_concurrency", UNLIMITED[2]),
+        )
+        self._remember(f"{self._account_id}/{key['key_id']['S']}", number(key, "caps_version", 1), caps)
+        if caps == UNLIMITED:
+            self._capped_since_ms.pop(key["key_id"]["S"], None)
+        else:
+            self._capped_since_ms.setdefault(key["key_id"]["S"], self._now_ms())
 
     def capped_since_ms(self, key_id: str) -> int | None:
         """Since when a key has had caps of its own; None: it has none."""

@@ -35,6 +35,7 @@ async def check_at_rest(simulation: "Simulation") -> None:
         carried = [entry for entry in named.values() if name in entry.money_in]
         priced = sum(entry.resale if kind_of(name) == "key" else entry.charge for entry in carried)
         assert account.image.settled == priced, f"{name} is not the ledger's sum"
+        assert account.charged == sum(account.charges.values())
         assert account.held_once <= stored.keys(), "a reservation never ended"
     for reservation_id in stored:
         assert reservation_id in auditor.attempted, "something was decided that was never attempted"

@@ -1,7 +1,6 @@
 """The strands of work a simulation is made of: requests, operators' changes, sweeps, and who is served."""
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from jatevo.domain.settlement import Verdict
 from jatevo.domain.tokens import TokenUsage, UsageSource
 from jatevo.domain.windows import Limits
 from jatevo_testing.simulation.auditor import Auditor
+from jatevo_testing.simulation.chance import Chance
 from jatevo_testing.simulation.judge import Judge
 from jatevo_testing.simulation.processes import KEEP_MS, Engine, Process
 from jatevo_testing.simulation.registered import Registered
@@ -56,21 +56,21 @@ class Customer:
     """Places in two pools, the first a small one."""
 
 
-def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
+def people(engine: Engine, chance: Chance, seed: int) -> Customer:
     """Register the customer of a seed."""
     limits = Limits(chance.choice([2, 5, 12, 40]), chance.choice(_BUDGETS), chance.choice([1, 2, 4, 64]))
     margin = chance.choice([None, 0, 250])
-    account = Account(f"acct_{seed}x{chance.getrandbits(40):x}", "test", limits, margin_bps=margin)
+    account = Account(f"acct_{seed}x{chance.bits(40):x}", "test", limits, margin_bps=margin)
     visitor: Visitor | None = None
     slots: tuple[Slot | None, ...] = ()
-    if chance.random() < 0.6:
+    if chance.happens(0.6):
         account, visitor, slots = _with_more_windows(account, chance)
     put_account(engine.calls, engine.names, account)
-    secrets = tuple(api_keys.compose(chance.randbytes(api_keys.SECRET_BYTES)) for _ in range(3))
+    secrets = tuple(api_keys.compose(chance.data(api_keys.SECRET_BYTES)) for _ in range(3))
     caps = (None, Limits(chance.choice([1, 3, 8]), chance.choice(_BUDGETS), chance.choice([1, 2, 64])), None)
     keys = tuple(
         ApiKey(
-            id=ids.key_id(chance.getrandbits(50)),
+            id=ids.key_id(chance.bits(50)),
             digest=api_keys.digest(secret),
             account_id=account.id,
             name="test",
@@ -84,9 +84,7 @@ def people(engine: Engine, chance: random.Random, seed: int) -> Customer:
     return Customer(account, keys, secrets, visitor, slots)
 
 
-def _with_more_windows(
-    account: Account, chance: random.Random
-) -> tuple[Account, Visitor | None, tuple[Slot | None, ...]]:
+def _with_more_windows(account: Account, chance: Chance) -> tuple[Account, Visitor | None, tuple[Slot | None, ...]]:
     """Bind an account by what else there is: a month, a minute, a balance, a reseller's margin, a visitor, slots."""
     monthly = Limits(chance.choice([3, 20, 10**12]), chance.choice([100, 500, 10**18]))
     account = replace(
@@ -109,7 +107,7 @@ class Strands:
         customer: Customer,
         auditor: Auditor,
         registered: Registered,
-        chance: random.Random,
+        chance: Chance,
         *,
         faults_are_made: bool,
     ) -> None:
@@ -122,7 +120,7 @@ class Strands:
         """Keys that the next requests come with: those of the latest change, for they are to race."""
         self._judge = Judge(auditor, registered)
         self._granted = 0
-        self._may_be_granted = chance.random() < 0.6
+        self._may_be_granted = chance.happens(0.6)
         visitor = customer.visitor
         if visitor is not None:
             limits = (visitor.limits.requests, visitor.limits.budget_nano_usd, visitor.limits.concurrency)
@@ -143,7 +141,7 @@ class Strands:
             if isinstance(caller, Refusal):
                 self._judge.turned_away(caller)
                 return
-            if self._customer.visitor is not None and self._chance.random() < 0.3:
+            if self._customer.visitor is not None and self._chance.happens(0.3):
                 caller = replace(caller, visitor=self._customer.visitor)
             wanted = self._wanted(caller)
             result = await process.reservations.reserve(wanted, self._tokenizer())
@@ -159,7 +157,7 @@ class Strands:
         self._judge.accepted(result, bound_by_cap=long_capped and still_capped)
         await asyncio.sleep(self._chance.choice([0, 0.3, 2, 20, 70, 100]))
         slots = self._customer.slots
-        if slots and self._chance.random() < 0.3:
+        if slots and self._chance.happens(0.6):
             held = await process.reservations.slots.try_hold(result, self._chance.choice(slots))
             reached["went on to another pool" if held else "no place in another pool"] += 1
         try:
@@ -238,7 +236,7 @@ class Strands:
 
     async def _grant(self, process: Process, amount: int) -> None:
         self._granted += 1
-        correction = self._chance.random() < 0.3
+        correction = self._chance.happens(0.3)
         wanted = NewGrant(f"g{self._granted}", amount, "test", correction=correction)
         for _ in range(self._chance.choice([1, 1, 2])):
             await process.grants.grant(self._customer.account.id, wanted, "operator")
@@ -264,7 +262,7 @@ class Strands:
             await asyncio.sleep(0.1)
             return counted
 
-        return count_tokens if self._chance.random() < 0.3 else None
+        return count_tokens if self._chance.happens(0.3) else None
 
     def _verdict(self, process: Process, reservation: Reservation) -> Verdict:
         """Any way a request can go, a lying upstream included."""

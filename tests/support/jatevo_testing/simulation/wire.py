@@ -59,6 +59,11 @@ class Handler:
     unknown: list[str] = field(default_factory=list)
     """Those of them whose attempt got no answer."""
 
+    @property
+    def kind(self) -> str:
+        """What sort of work it is: the first word of its name."""
+        return self.name.partition("@")[0].partition(" ")[0]
+
     def begins_anew(self) -> None:
         """Another request is under way now."""
         self.attempted.clear()
@@ -147,7 +152,7 @@ class Wire:
             _quietly(call)
         if fault is Fault.LATE:
             self.late.append(call)
-        return accepted(_fault(fault, call.operation))
+        return accepted(_fault(fault, call))
 
 
 def _quietly(call: Call) -> None:
@@ -159,14 +164,15 @@ def _quietly(call: Call) -> None:
         pass
 
 
-def _fault(fault: Fault, operation: str) -> Answer:
+def _fault(fault: Fault, call: Call) -> Answer:
     """Return what a call gets instead of its answer, or raise that it gets none."""
     if fault is Fault.UNREACHABLE:
         raise unanswered(NothingSent())
     if fault is Fault.THROTTLED:
         return _refusal("ProvisionedThroughputExceededException")
-    if fault is Fault.CONFLICT and operation == "transact_write_items":
-        reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+    if fault is Fault.CONFLICT and call.operation == "transact_write_items":
+        others = [{"Code": "None"}] * (len((call.arguments or {})["TransactItems"]) - 1)
+        reasons = [{"Code": "TransactionConflict"}, *others]
         return _refusal("TransactionCanceledException", CancellationReasons=reasons)
     if fault is Fault.CONFLICT:
         return _refusal("TransactionConflictException")
