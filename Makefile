@@ -5,7 +5,7 @@ MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients build smoke services bench lint check format lock clean
+.PHONY: help setup run test test-clients build smoke services simulate bench lint check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ smoke: setup ## try a gateway as a client does: URL=https://… KEY=sk-clb-…
 
 services: setup ## what `sam local start-api` needs around it: engine, model, .local/sam-env.json
 	@exec $(BIN)/python -m jatevo_local.services --data $(DATA) $(if $(HOST),--host $(HOST))
+
+simulate: setup ## the whole gateway in a simulation: SEED=0 STEPS=5000 SEEDS=1; MUTANT=name breaks it first
+	@PYTHONHASHSEED=0 PYTHONPATH=tests/support $(BIN)/python -m jatevo_testing.simulate \
+		--seed $(or $(SEED),0) --steps $(or $(STEPS),5000) --seeds $(or $(SEEDS),1) $(if $(MUTANT),--plant $(MUTANT))
 
 bench: build ## what a request costs this gateway, over a stub of known timing: BENCH=--quick
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py $(BENCH)

@@ -7,6 +7,8 @@ import pytest
 from jatevo_testing.upstream import ScriptedUpstream, answering, usage
 from jatevo_testing.world import World
 
+from jatevo.adapters.http import asgi
+from jatevo.application.ports import StoreUnavailable
 from jatevo.domain.windows import unbalanced_nano_usd
 
 CHARGE = 10 * 1_000 + 20 * 2_000
@@ -69,3 +71,22 @@ async def test_a_client_cancelled_before_the_upstream_answers_leaves_nothing_hel
     [entry] = await world.ledger(customer)
     assert entry.figures.charge_nano_usd == CHARGE
     assert not (await world.window(customer)).open
+
+
+async def test_a_client_that_does_not_read_that_the_store_failed_ends_the_request_in_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_: object) -> None:
+        raise StoreUnavailable("not now")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(asgi, "READ_PATIENCE_S", 0.01)
+    monkeypatch.setattr(world.gateway.access, "authenticate", down)
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    await world.app(scope, receive, send)

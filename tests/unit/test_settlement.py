@@ -63,12 +63,15 @@ def test_a_clients_own_error_and_a_release_move_no_money() -> None:
     assert settlement.released(Reason.UPSTREAM_REFUSED).outcome is Outcome.RELEASED
 
 
-@given(sizes, st.integers(0, 10**6))
-def test_an_answer_without_usage_is_never_free(size: InputSize, produced_bytes: int) -> None:
-    usage = settlement.estimated_usage(size, produced_bytes)
+@given(sizes, st.integers(0, 10**6), st.integers(0, 5000))
+def test_an_answer_without_usage_is_never_free_nor_its_input_more_than_was_projected(
+    size: InputSize, produced_bytes: int, most: int
+) -> None:
+    usage = settlement.estimated_usage(size, produced_bytes, most_input_tokens=most)
     assert trusted(usage) == usage
     assert usage.output_tokens > 0 or produced_bytes == 0
-    assert usage == settlement.estimated_usage(size, produced_bytes)
+    assert usage.input_tokens <= max(1, most)
+    assert usage == settlement.estimated_usage(size, produced_bytes, most_input_tokens=most)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**9), st.integers(1000, 4000))

@@ -8,6 +8,7 @@ have OpenAI's shape; a stream that breaks is left without its regular end, so th
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from jatevo.adapters.http.asgi import (
@@ -176,7 +177,9 @@ class _Request:
     async def serve(self) -> None:
         with self._journal:
             try:
-                await self._served()
+                # A client may leave while it is told that something failed, too.
+                with suppress(ClientLeft):
+                    await self._served()
             finally:
                 self._journal.id = f"req_{self._id}"
 
@@ -186,7 +189,7 @@ class _Request:
             if refusal is not None:
                 await self._refuse(refusal)
         except ClientLeft:
-            return
+            raise
         except StoreError as error:
             _log.error("request %s: the store does not answer: %s", self._id, error)
             await self._refuse(_STORE_DOWN, told=False)

@@ -328,7 +328,9 @@ class Exchange:
         usage = trusted(reading.usage) if counted and reading.usage is not None else None
         source = UsageSource.REPORTED
         if usage is None or (usage.output_tokens == 0 and reading.produced_bytes > 0):
-            usage = settlement.estimated_usage(self._admitted.request.size, reading.produced_bytes)
+            most = self._admitted.reservation.projection.input_tokens
+            size = self._admitted.request.size
+            usage = settlement.estimated_usage(size, reading.produced_bytes, most_input_tokens=most)
             source = UsageSource.ESTIMATED
         return self._exposed(settlement.charged_for_usage(self._admitted.reservation.terms, reason, usage, source))
 

@@ -190,7 +190,7 @@ class Reservations:
         """Return the verdict for a request that may have been billed upstream, `tries` times, and brought nothing."""
         ask, projection = reservation.wanted.ask, reservation.projection
         estimate = replace(
-            settlement.estimated_usage(ask.size, produced_bytes=0),
+            settlement.estimated_usage(ask.size, produced_bytes=0, most_input_tokens=projection.input_tokens),
             output_tokens=projection.output_cap * projection.choices,
         )
         return settlement.unanswered(

@@ -110,17 +110,18 @@ def abandoned(
     return Verdict(Outcome.EXPIRED, Reason.ABANDONED, figures)
 
 
-def estimated_usage(size: InputSize, produced_bytes: int) -> TokenUsage:
+def estimated_usage(size: InputSize, produced_bytes: int, *, most_input_tokens: int) -> TokenUsage:
     """
     Return a deterministic estimate of an answer's tokens where the upstream counted none. Never zero.
 
-    It aims at the truth, unlike the projection, which aims at the worst case: four bytes a token for ASCII.
+    It aims at the truth, unlike the projection, which aims at the worst case: four bytes a token for ASCII. An input is
+    never taken for more than the `most_input_tokens` that it was projected, or counted, to come to.
     """
     ascii_bytes = size.ascii_bytes + size.tool_ascii_bytes
     other_bytes = size.other_bytes + size.tool_other_bytes
     text = -(-(ascii_bytes * _TYPICAL_ASCII_PERMILLE + other_bytes * _TYPICAL_OTHER_PERMILLE) // PERMILLE)
     return TokenUsage(
-        input_tokens=max(1, text + size.messages * _TYPICAL_MESSAGE_TOKENS),
+        input_tokens=max(1, min(text + size.messages * _TYPICAL_MESSAGE_TOKENS, most_input_tokens)),
         output_tokens=-(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE),
     )
 

@@ -38,20 +38,21 @@ class Write:
     after: Item | None
 
     def do(self) -> None:
-        if self.after is not self.before:
-            self.table.write(self.place, self.after)
+        self.table.write(self.place, self.after)
 
 
 class MemoryEngine:
     """
-    See the module. `is_stale` may let a read that does not ask for consistency see an item as it was before the last
-    write: it is asked for each such read, and says whether this one does.
+    See the module. `is_stale` may let a read that does not ask for consistency see an item as it was before its last
+    write: it is asked for each such read, with the milliseconds since that write. `on_write` is told of every write.
     """
 
     def __init__(self, definitions: Sequence[Mapping[str, Any]] = ()) -> None:
         self.tables: dict[str, Table] = {}
-        self.is_stale: Callable[[Table, Place], bool] = lambda _table, _place: False
-        self._previous: dict[tuple[str, Place], Item | None] = {}
+        self.now_ms: Callable[[], int] = lambda: 0
+        self.is_stale: Callable[[int], bool] = lambda _age_ms: False
+        self.on_write: Callable[[Table, Item | None], None] = lambda _table, _item: None
+        self._previous: dict[tuple[str, Place], tuple[Item | None, int]] = {}
         self._tokens: dict[str, Any] = {}
         for definition in definitions:
             self.create_table(**definition)
@@ -69,8 +70,9 @@ class MemoryEngine:
         def read(table: Table, given: Given) -> dict[str, Any]:
             place = table.place(arguments["Key"])
             item = table.rows.get(place)
-            if not arguments.get("ConsistentRead") and self.is_stale(table, place):
-                item = self._previous.get((table.name, place), item)
+            if not arguments.get("ConsistentRead"):
+                before, written_ms = self._previous.get((table.name, place), (item, 0))
+                item = before if self.is_stale(self.now_ms() - written_ms) else item
             shown = arguments.get("ProjectionExpression")
             answer = {} if item is None else {"Item": reads.projected(item, shown, given)}
             units = _read_units(bytes_of(item or {}), consistent=arguments.get("ConsistentRead", False))
@@ -157,8 +159,10 @@ class MemoryEngine:
         return self._capacity(answer, arguments, _write_units(write))
 
     def _do(self, write: Write) -> None:
-        self._previous[write.table.name, write.place] = write.before
-        write.do()
+        if write.after is not write.before:
+            self._previous[write.table.name, write.place] = write.before, self.now_ms()
+            write.do()
+            self.on_write(write.table, write.after)
 
     def _prepared(self, operation: str, arguments: Mapping[str, Any]) -> tuple[Table, Given]:
         table = self.tables.get(arguments["TableName"])

@@ -8,7 +8,7 @@ with the product's rules. An `AssertionError` of it is a hole in the protocol, o
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo_testing.simulation.images import (
@@ -22,9 +22,9 @@ from jatevo_testing.simulation.images import (
     decision_of,
     image_of,
     kind_of,
+    number,
     window_name,
 )
-from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import Handler, Listener
 
 _REMEMBERED = 16
@@ -54,10 +54,24 @@ class Account:
     held_once: set[str] = field(default_factory=set)
 
 
-class Auditor(Listener):
-    """Follows one account."""
+class Register(Protocol):
+    """What is registered, and what operators were promised: of one account, or of all."""
 
-    def __init__(self, names: TableNames, registered: Registered, now_ms: Callable[[], int]) -> None:
+    def owns(self, name: str) -> bool: ...
+
+    def check_opened(self, name: str, image: Image) -> None: ...
+
+    def check_adjusted(self, name: str, image: Image) -> None: ...
+
+    def check_taken(self, name: str, image: Image, key_ref: str) -> None: ...
+
+    def check_block(self, key_ref: str, blocked: frozenset[str], name: str) -> None: ...
+
+
+class Auditor(Listener):
+    """Follows all windows that its register owns."""
+
+    def __init__(self, names: TableNames, registered: Register, now_ms: Callable[[], int]) -> None:
         self._names = names
         self._registered = registered
         self.now_ms = now_ms
@@ -140,7 +154,7 @@ class Auditor(Listener):
         self.reached[f"{kind_of(attempt.window)} refused"] += 1
         self.reached[f"refused {code}"] += 1
         if code == "key_disabled":
-            self._registered.check_block(attempt.key_ref, image.blocked)
+            self._registered.check_block(attempt.key_ref, image.blocked, attempt.window)
 
     def open_entries(self, reservation_id: str) -> dict[str, Entry]:
         """Return what a reservation holds, by window."""
@@ -154,6 +168,16 @@ class Auditor(Listener):
             for (name, _), seen in self._evidence.items()
             if name == process and len(seen) >= refusals and seen[-refusals][0] > since_ms
         ]
+
+    def refused_lately(self, process: str, refusals: int, within_ms: int) -> list[Image]:
+        """Return how windows refused a process, where it saw so many refusals within that time."""
+        since_ms = self.now_ms() - within_ms
+        lately = [
+            [image for at_ms, image in seen if at_ms > since_ms]
+            for (name, _), seen in self._evidence.items()
+            if name == process
+        ]
+        return [image for images in lately if len(images) >= refusals for image in images]
 
     def _opened(self, item: Mapping[str, Any]) -> None:
         name, image = window_name(item), image_of(item)
@@ -289,9 +313,16 @@ class Auditor(Listener):
             assert name in accepted.held_once, "charged or expired, though its account never took it"
         for window, held in self.open_entries(name).items():
             assert not held.amount or kind_of(window) == "key" or held.amount == decision.reserved
+        if decision.reason == "abandoned":
+            for held in self.open_entries(name).values():
+                assert number(item, "decided_at_ms") > held.expires_at * 1000, "a sweeper ended what had not expired"
+        self.judged(item)
         self.decisions[name] = decision
         self.reached[f"{decision.outcome} {decision.reason}"] += 1
         self.reached["overrun" if decision.overrun else "no overrun"] += 1
+
+    def judged(self, item: Mapping[str, Any]) -> None:
+        """Look at a decision that has just been stored. For who knows more than the protocol."""
 
     def _check_money(self, name: str, reservation_id: str, entry: Entry) -> None:
         """Money is held in the day and the month, or in the balance, and never in both; where it is, it is the same."""

@@ -31,16 +31,21 @@ class NoRest(AssertionError):
 
 class Scheduler:
     """
-    Runs strands of work until they are done. `weather`: how likely a call suffers.
+    Runs strands of work until they are done. `weather`: how likely a call suffers. `calm`: calls take no time, so that
+    nothing that is to be done in time may be late.
 
     Who makes a simulation of it says what may begin (`new_work`), for how long (`working`), and what must hold at the
     end (`at_rest`).
     """
 
-    def __init__(self, chance: Chance, clock: ManualClock, *, weather: float, most_steps: int) -> None:
+    def __init__(
+        self, chance: Chance, clock: ManualClock, *, weather: float, most_steps: int, calm: bool = False
+    ) -> None:
         self.chance = chance
         self.clock = clock
+        self.began_ms = clock.at_ms
         self.weather = weather
+        self.calm = calm
         self.loop = IdleLoop(clock)
         self.wire = Wire()
         self.tasks: dict[asyncio.Task[None], Handler] = {}
@@ -115,6 +120,8 @@ class Scheduler:
         if self.steps >= self._most_steps:
             raise NoRest("this never comes to rest")
         self.chance.next_step()
+        if self.wire.finding is not None:
+            raise self.wire.finding
         self._reap()
         if not self._quiet.is_set() and not self.working and not self.tasks and not self.wire.late:
             self._quiet.set()
@@ -130,7 +137,7 @@ class Scheduler:
             options.append((self._deliver, 10))
         if self.wire.late:
             options.append((self._land, 1))
-        if timer_s is not None:
+        if timer_s is not None and not (self.calm and self.wire.waiting):
             options.append((lambda: self.pass_time(timer_s), 1))
         return options + self.new_work() if self.working else options
 

@@ -13,7 +13,7 @@ from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.chance import Chance, Script
 from jatevo_testing.simulation.processes import Engine, Process, SkewedClock, process, registry_on, skews
 from jatevo_testing.simulation.registered import Registered
-from jatevo_testing.simulation.rest import check_at_rest
+from jatevo_testing.simulation.rest import Rest
 from jatevo_testing.simulation.scheduler import Options, Scheduler
 from jatevo_testing.simulation.strands import Strands, people
 from jatevo_testing.simulation.wire import WiredClient
@@ -56,7 +56,9 @@ class Simulation(Scheduler):
         return self._begun < self._requests and not self.chance.exhausted
 
     async def at_rest(self) -> None:
-        await check_at_rest(self)
+        self.clock.advance(300)
+        sweeper = self.processes[0].sweeper
+        await Rest(self.engine, self.auditor, sweeper, [self.customer.account.id]).check()
 
     def new_work(self) -> Options:
         busy = self.busy

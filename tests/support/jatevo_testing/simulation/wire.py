@@ -102,6 +102,16 @@ class Wire:
     def __init__(self) -> None:
         self.waiting: list[Call] = []
         self.late: list[Call] = []
+        self.finding: AssertionError | None = None
+        """What an auditor found wrong with a call: kept, because whoever makes the call may catch it."""
+
+    def audited(self, look: Callable[[], None]) -> None:
+        """Let an auditor look at something that is about to happen."""
+        try:
+            look()
+        except AssertionError as error:
+            self.finding = self.finding or error
+            raise
 
     async def post(
         self, operation: str, send: Callable[[], Any], *, once: bool = False, arguments: Mapping[str, Any] | None = None
@@ -225,7 +235,7 @@ class WiredClient(DynamoClient):
 
     async def _post(self, operation: str, arguments: dict[str, Any], *, once: bool) -> Mapping[str, Any]:
         handler = CURRENT.get()
-        self._listener.asked(handler, operation, arguments, once=once)
+        self._wire.audited(lambda: self._listener.asked(handler, operation, arguments, once=once))
         if operation == "update_item" and arguments["TableName"] == self._windows_table:
             arguments = {**arguments, "ReturnValues": "ALL_NEW"}
 

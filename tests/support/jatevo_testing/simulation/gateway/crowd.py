@@ -1,0 +1,73 @@
+"""Who is served: accounts with keys of all sorts, registered before anything begins."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jatevo.domain import api_keys, ids
+from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.windows import Limits
+from jatevo_testing.simulation.chance import Chance
+from jatevo_testing.simulation.gateway.everyone import Everyone
+from jatevo_testing.simulation.processes import Engine
+from jatevo_testing.tables import put_account, put_key
+
+BUDGETS = (700, 6000, 40_000, 10**6)
+"""Nano-dollars: a request may cost some three hundred."""
+QUOTAS = (2, 15, 80, 1000)
+PLACES = (1, 3, 12, 64)
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account, its keys, and their texts."""
+
+    account: Account
+    keys: tuple[ApiKey, ...]
+    secrets: tuple[str, ...]
+
+
+def customers(engine: Engine, everyone: Everyone, chance: Chance, count: int) -> list[Customer]:
+    """Register so many customers."""
+    return [_customer(engine, everyone, chance, place) for place in range(count)]
+
+
+def _customer(engine: Engine, everyone: Everyone, chance: Chance, place: int) -> Customer:
+    limits = Limits(chance.choice(QUOTAS), chance.choice(BUDGETS), chance.choice(PLACES))
+    account = Account(
+        f"acct_{place}x{chance.bits(40):x}",
+        "test",
+        limits,
+        margin_bps=chance.choice((None, None, 0, 250)),
+        lanes=frozenset({"quick"}) if chance.happens(0.4) else frozenset(),
+        **_more(chance),
+    )
+    put_account(engine.calls, engine.names, account)
+    secrets = tuple(api_keys.compose(chance.data(api_keys.SECRET_BYTES)) for _ in range(chance.within(1, 3)))
+    keys = tuple(_key(chance, account, secret) for secret in secrets)
+    for key in keys:
+        put_key(engine.calls, engine.names, key)
+    everyone.add(account.id, [key.digest for key in keys])
+    return Customer(account, keys, secrets)
+
+
+def _more(chance: Chance) -> dict[str, Any]:
+    """Return what else binds an account: a month, a minute, a price it resells at."""
+    return {
+        "monthly": Limits(chance.choice((10, 150, 10**12)), chance.choice((9000, 10**18)))
+        if chance.happens(0.3)
+        else None,
+        "requests_per_minute": chance.choice((3, 12)) if chance.happens(0.2) else None,
+        "reseller_margin_bps": chance.choice((0, 333, 5000)) if chance.happens(0.2) else None,
+    }
+
+
+def _key(chance: Chance, account: Account, secret: str) -> ApiKey:
+    caps = Limits(chance.choice((2, 15, 200)), chance.choice(BUDGETS), chance.choice((1, 3, 64)))
+    return ApiKey(
+        id=ids.key_id(chance.bits(50)),
+        digest=api_keys.digest(secret),
+        account_id=account.id,
+        name="test",
+        prefix=api_keys.shown_prefix(secret),
+        caps=caps if chance.happens(0.3) else None,
+    )

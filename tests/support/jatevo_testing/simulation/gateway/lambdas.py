@@ -1,0 +1,76 @@
+"""
+Processes of a simulated gateway: its own app, administration and sweeper, wired by its own bootstrap.
+
+Only the ends are exchanged: the client of the engine, the port to upstreams, the clock and the source of ids. A process
+serves one request at a time, as on Lambda, or many at once, as on a server.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from unittest import mock
+
+from jatevo.adapters.dynamodb.models import Tables
+from jatevo.application.administration import Administration
+from jatevo.application.sweeper import Sweeper
+from jatevo.bootstrap import Gateway, Settings
+from jatevo_inference.app import InferenceApp
+from jatevo_inference.handler import create_app
+from jatevo_local.engine import AWS_ENVIRONMENT
+from jatevo_testing.clocks import SeededRandomness
+from jatevo_testing.simulation.gateway.pools import Pools
+from jatevo_testing.simulation.processes import KEEP_MS, Engine, SkewedClock
+from jatevo_testing.simulation.wire import WiredClient
+
+SETTINGS = Settings(
+    table_prefix="simulated",
+    upstream_deadline_s=60,
+    reservation_grace_s=30,
+    exposure_cap_bps=3000,
+    directory_keep_ms=KEEP_MS,
+    failover_s=40,
+)
+
+
+@dataclass
+class Lambda:
+    """One process. `serving`: how many requests it has under way."""
+
+    name: str
+    gateway: Gateway
+    app: InferenceApp
+    one_at_a_time: bool
+    serving: int = field(default=0)
+
+    @property
+    def free(self) -> bool:
+        return not (self.one_at_a_time and self.serving)
+
+    @cached_property
+    def administration(self) -> Administration:
+        return self.gateway.administration()
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return self.gateway.sweeper()
+
+
+@contextmanager
+def over(engine: Engine) -> Iterator[None]:
+    """Let what is wired within use the engine's model under pynamodb, too."""
+    with mock.patch.object(Tables, "connect", return_value=engine.tables):
+        yield
+
+
+def started(
+    name: str, client: WiredClient, pools: Pools, clock: SkewedClock, seed: int, *, one_at_a_time: bool
+) -> Lambda:
+    """Start a process."""
+    with (
+        mock.patch("jatevo.adapters.dynamodb.client.DynamoClient", return_value=client),
+        mock.patch("jatevo.adapters.upstream.http.HttpUpstream", return_value=pools.of(clock)),
+    ):
+        gateway = Gateway(SETTINGS, {**AWS_ENVIRONMENT, "POOL_KEY": "pool-key"}, clock=clock)
+        gateway.randomness = SeededRandomness(seed)
+        return Lambda(name, gateway, create_app(gateway), one_at_a_time)

@@ -1,0 +1,274 @@
+"""
+A simulation of the whole gateway: a seed decides who there is, what fails, and every step.
+
+It ends at rest: faults stop, everything that was begun ends, the sweeper runs. Then nothing may be open, ledger and
+windows must agree, and everybody must be served again, or told truly why not.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jatevo.adapters.dynamodb.schema import CATALOGUE_KIND
+from jatevo.application.ports import StoreError
+from jatevo_testing.clocks import ManualClock
+from jatevo_testing.engine_model import MemoryEngine
+from jatevo_testing.simulation.chance import Chance, Script
+from jatevo_testing.simulation.gateway.clients import Client, Question, question
+from jatevo_testing.simulation.gateway.crowd import Customer, customers
+from jatevo_testing.simulation.gateway.everyone import Everyone
+from jatevo_testing.simulation.gateway.goods import document
+from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, over, started
+from jatevo_testing.simulation.gateway.money import GatewayAuditor
+from jatevo_testing.simulation.gateway.operators import Operators
+from jatevo_testing.simulation.gateway.pools import Pools
+from jatevo_testing.simulation.gateway.witness import Witness
+from jatevo_testing.simulation.processes import SkewedClock, in_memory, registry_on, skews
+from jatevo_testing.simulation.rest import Rest
+from jatevo_testing.simulation.scheduler import Options, Scheduler
+from jatevo_testing.simulation.simulation import NEARLY_MIDNIGHT_MS, NOON_MS
+from jatevo_testing.simulation.wire import CURRENT, WiredClient
+
+NEARLY_NEXT_MONTH_MS = NEARLY_MIDNIGHT_MS + 12 * 86_400_000
+_DAY_MS = 86_400_000
+_STALE_MS = 1000
+"""How old a read that does not ask for consistency may be."""
+_AT_REST_STEPS = 20_000
+_MORNING_STEPS = 80
+
+
+class GatewaySimulation(Scheduler):
+    """See the module. `steps`: how many are taken before it comes to rest."""
+
+    def __init__(self, seed: int, *, steps: int, script: Script | None = None) -> None:
+        chance = Chance(seed, script)
+        starts_ms = chance.choice((NOON_MS, NEARLY_MIDNIGHT_MS, NEARLY_NEXT_MONTH_MS))
+        calm = chance.happens(0.3)
+        weather = 0.0 if calm else chance.choice((0.0, 0.01, 0.05, 0.2))
+        most_steps = steps + _AT_REST_STEPS
+        super().__init__(chance, ManualClock(starts_ms), weather=weather, most_steps=most_steps, calm=calm)
+        self._work_steps = steps
+        self._violence = 0.0 if calm else chance.choice((0.0, 0.02, 0.1))
+        self._crowd = chance.choice((3, 10, 40))
+        self._lull = False
+        self._morning = 0
+        """The step at which the last night ended."""
+        self._trouble = chance.choice((0.0, 0.2, 0.5))
+        self._places = chance.happens(0.3)
+        self.begun = Counter[str]()
+        self.engine = in_memory()
+        self._model = self._engine_model()
+        self.everyone = Everyone(self._model, self.engine.names, self.clock.now_ms)
+        now_ms = self.clock.now_ms
+        self.auditor = GatewayAuditor(self.engine.names, self.everyone, now_ms, grace_s=SETTINGS.reservation_grace_s)
+        self.auditor.calm = calm
+        self.pools = Pools(chance, lambda call: self.wire.audited(lambda: self.auditor.called(call)))
+        self.auditor.pools = self.pools
+        self.pools.trouble = self._trouble
+        self._put_catalogue()
+        self.customers = customers(self.engine, self.everyone, chance, chance.choice((1, 4, 20)))
+        # Only from now on: what is registered already is known everywhere.
+        self._model.now_ms = self.clock.now_ms
+        self._model.is_stale = lambda age_ms: age_ms < _STALE_MS and self.working and self.chance.happens(0.2)
+        self._client = WiredClient(self.wire, self.engine.calls, self.engine.names.windows, self.auditor)
+        self._operators = Operators(chance, self.everyone, self.auditor, places=self._places)
+        self._witness = Witness(
+            self.auditor,
+            self.everyone,
+            store_fails=lambda: self.weather > 0 and not self._resting,
+            upstreams_fail=lambda: (self._trouble > 0 or self.begun["change"] > 0) and not self._resting,
+        )
+        self._resting = False
+        self.processes = [self._started(one_at_a_time=place > 1) for place in range(6)]
+
+    def run(self) -> Counter[str]:
+        """Run to rest and return what was reached. Raises AssertionError with the seed and the last steps."""
+        with self._wired():
+            self.play()
+        return self.met
+
+    @property
+    def met(self) -> Counter[str]:
+        """What the history came across so far."""
+        return self.auditor.reached + self.pools.met + self.faults + self.begun
+
+    @contextmanager
+    def _wired(self) -> Iterator[None]:
+        with over(self.engine), registry_on(self.wire, lambda: self):
+            yield
+
+    def looked(self) -> None:
+        """What is registered is followed as it is written."""
+
+    @property
+    def working(self) -> bool:
+        return self.steps < self._work_steps and not self.chance.exhausted
+
+    def new_work(self) -> Options:
+        if self._lull:
+            return [] if self.tasks else [(self._night, 1)]
+        busy = self.busy
+        new: Options = []
+        if busy["client"] < self._crowd:
+            new.append((self._ask, 1 + 8 * (1 - busy["client"] / self._crowd)))
+        if busy["change"] < 2:
+            # While windows are being opened, changes race with that.
+            new.append((self._change, 0.5 if self.steps < self._morning + _MORNING_STEPS else 0.05))
+        if busy["sweep"] < 2:
+            new.append((self._sweep, 0.05))
+        if self._violence:
+            new += [(self._kill, self._violence), (self._lose_sweep_at, 0.005)]
+        if self._behind:
+            new.append((self._catch_up, 0.5))
+        if busy["client"] == 0:
+            new.append((self._flood, 0.3))
+        new += [(self._turn, 0.01), (self._rest_a_while, 0.008)]
+        if not self.calm:
+            new.append((lambda: self.pass_time(self.chance.choice((1, 10, 95))), 0.01))
+        return new
+
+    async def at_rest(self) -> None:
+        self._resting, self.pools.trouble = True, 0.0
+        self._catch_up_wholly()
+        for process in self.processes:
+            await process.app.drain(None)
+        await self._settled()
+        for customer in self.customers:
+            asked = Question(customer.account.id, customer.secrets[0], "/v1/chat/completions", _HELLO)
+            await self._client_of(asked, self._started(one_at_a_time=True))
+        await self._settled()
+
+    async def _settled(self) -> None:
+        self.clock.advance(300)
+        sweeper = self._started(one_at_a_time=True).sweeper
+        await Rest(self.engine, self.auditor, sweeper, self.everyone.accounts).check()
+
+    # What may happen.
+
+    def _ask(self) -> None:
+        customer = self.chance.choice(self.customers)
+        self._begin(customer, self.chance.choice(range(len(customer.secrets))))
+
+    def _flood(self) -> None:
+        customer = self.chance.choice(self.customers)
+        for _ in range(self._crowd):
+            self._begin(customer, 0)
+
+    def _begin(self, customer: Customer, key: int) -> None:
+        process = self.chance.choice([process for process in self.processes if process.free])
+        lanes = "quick" in customer.account.lanes
+        asked = question(self.chance, customer.account.id, customer.secrets[key], lanes=lanes)
+        self.begun["requests"] += 1
+        process.serving += 1
+        self.start(f"client {self.begun['requests']}", process.name, self._client_of(asked, process))
+
+    async def _client_of(self, asked: Question, process: Lambda) -> None:
+        client, handler = Client(asked), CURRENT.get()
+        asked.asked_at_ms = self.clock.at_ms
+        handler.begins_anew()
+        self.auditor.refusals.pop(handler.name, None)
+        try:
+            answered = await client.ask(process)
+        finally:
+            process.serving -= 1
+        self._witness.judge(asked, answered, handler)
+        self.auditor.refusals.pop(handler.name, None)
+
+    def _change(self) -> None:
+        process, customer = self.chance.choice(self.processes), self.chance.choice(self.customers)
+        name, work = self._operators.change(process, customer)
+        self.begun["change"] += 1
+        self.say(f"an operator: {name}")
+        self.start(f"change {name}", process.name, work)
+
+    def _sweep(self) -> None:
+        process = self.chance.choice(self.processes)
+        full = self.chance.happens(0.1)
+
+        async def sweep() -> None:
+            try:
+                await process.sweeper.run(full=full)
+            except StoreError:
+                self.auditor.reached["sweep failed"] += 1
+
+        self.start("sweep", process.name, sweep())
+
+    def _kill(self) -> None:
+        """A process dies with all that it has under way; another takes its place."""
+        place = self.chance.below(len(self.processes))
+        victim = self.processes[place]
+        self.say(f"{victim.name} is killed")
+        self.begun["killed"] += 1
+        for task in sorted(asyncio.all_tasks(self.loop), key=hash):
+            handler = task.get_context().get(CURRENT)
+            if handler is not None and handler.process == victim.name:
+                handler.dead = True
+                self.wire.drop(handler, sent=lambda: self.chance.happens(0.5))
+                task.cancel()
+        self.processes[place] = self._started(one_at_a_time=victim.one_at_a_time)
+
+    def _lose_sweep_at(self) -> None:
+        names = [name for name, window in self.auditor.windows.items() if window.image.open]
+        if names:
+            name = self.chance.choice(names)
+            self.say(f"{name} loses its sweep_at")
+            owner, _, period = name.partition("#")
+            self._model.update_item(
+                TableName=self.engine.names.windows,
+                Key={"owner": {"S": owner}, "period": {"S": period}},
+                UpdateExpression="REMOVE sweep_at",
+            )
+            self.auditor.lost_sweep_at(name)
+
+    def _turn(self) -> None:
+        """Upstreams get better, or worse."""
+        self._trouble = max(self._trouble, self.pools.trouble)
+        self.pools.trouble = self.chance.choice((0.0, 0.1, 0.4, 1.0)) if self._trouble else 0.0
+
+    def _rest_a_while(self) -> None:
+        self._lull = True
+
+    def _night(self) -> None:
+        """Nobody asks until shortly before the next midnight."""
+        self._lull, self._morning = False, self.steps
+        self.begun["nights"] += 1
+        until_midnight_ms = _DAY_MS - self.clock.at_ms % _DAY_MS
+        self.clock.at_ms += max(20_000, until_midnight_ms - 20_000)
+        self.say("a night passes")
+
+    # The engine.
+
+    def _engine_model(self) -> MemoryEngine:
+        model: MemoryEngine = self.engine.calls
+        model.tables[self.engine.names.windows].lags = self.chance.happens(0.5)
+        return model
+
+    @property
+    def _behind(self) -> int:
+        return self._model.tables[self.engine.names.windows].behind
+
+    def _catch_up(self) -> None:
+        self._model.tables[self.engine.names.windows].catch_up(self.chance.within(1, 50))
+
+    def _catch_up_wholly(self) -> None:
+        table = self._model.tables[self.engine.names.windows]
+        table.lags = False
+        table.catch_up()
+
+    def _put_catalogue(self) -> None:
+        said = json.dumps(document(self.chance, places=self._places))
+        item = {"kind": {"S": CATALOGUE_KIND}, "version": {"N": "1"}, "document": {"S": said}}
+        more = {"applied_at": {"N": "1"}, "applied_by": {"S": "operator"}}
+        self._model.put_item(TableName=self.engine.names.catalogue, Item=item | more)
+
+    def _started(self, *, one_at_a_time: bool) -> Lambda:
+        self.begun["processes"] += 1
+        skew_ms = 0 if self._resting else self.chance.within(-900, 900) if self.calm else skews(self.chance)
+        clock = SkewedClock(self.clock, skew_ms)
+        name = f"p{self.begun['processes']}"
+        return started(name, self._client, self.pools, clock, self.chance.bits(32), one_at_a_time=one_at_a_time)
+
+
+_HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
