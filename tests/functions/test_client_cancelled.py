@@ -1,6 +1,7 @@
 """A client whose request is cancelled, at any moment of settling, cannot stop the settling."""
 
 import asyncio
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ async def test_a_client_that_does_not_read_that_the_store_failed_ends_the_reques
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"{}", "more_body": False}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 

@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -68,7 +69,7 @@ class Totals:
     def tell(self) -> None:
         """Print the summary."""
         met, cpu_s = self._met, max(self.cpu_s, 0.001)
-        faults = {fault: met[fault] for fault in Fault if fault is not Fault.NONE}
+        faults = {str(fault): met[fault] for fault in Fault if fault is not Fault.NONE}
         refused = {name.removeprefix("HTTP "): count for name, count in met.items() if name.startswith("HTTP ")}
         upstreams = {name: count for name, count in met.items() if name.startswith("upstream ")}
         held = sum(count for name, count in met.items() if name == "held in account")
@@ -122,7 +123,7 @@ def _tell(simulation: GatewaySimulation, error: Exception, steps: int, shrink_s:
         _say(f"  {(int(at_ms) - shortest.began_ms) / 1000:9.3f} s  {what}")
 
 
-def _list(name: str, counts: dict[str, int]) -> None:
+def _list(name: str, counts: Mapping[str, int]) -> None:
     said = ", ".join(f"{what} {count:,}" for what, count in sorted(counts.items(), key=lambda one: -one[1]) if count)
     _say(f"  {name}: {said or 'none'}")
 

@@ -14,13 +14,12 @@ from unittest import mock
 from jatevo.adapters.dynamodb import windows as windows_module
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.adapters.wire.chat_answer import ChatFormat
-from jatevo.application import reservations as reservations_module
 from jatevo.application.inference import Inference
 from jatevo.application.ports import OutcomeUnknown
 from jatevo.application.reservations import Reservations
 from jatevo.application.settling import Settling
 from jatevo.application.sweeper import Sweeper
-from jatevo.domain import money
+from jatevo.domain import ids, money
 from jatevo.domain.windows import Window
 from jatevo_testing.simulation.wire import WiredClient
 
@@ -64,7 +63,7 @@ def apply_before_the_ledger() -> Iterator[None]:
 @mutant
 def reuse_an_id_after_a_lost_answer() -> Iterator[None]:
     """An attempt whose answer was lost is made again with the same id, and not released before."""
-    give_back, fresh = Reservations._give_back, reservations_module.ids.reservation_id
+    give_back, fresh = Reservations._give_back, ids.reservation_id
     lost: list[str] = []
 
     async def keep(self: Reservations, draft: Any, stopped: Any) -> None:
@@ -78,7 +77,7 @@ def reuse_an_id_after_a_lost_answer() -> Iterator[None]:
 
     with (
         mock.patch.object(Reservations, "_give_back", keep),
-        mock.patch.object(reservations_module.ids, "reservation_id", again),
+        mock.patch.object(ids, "reservation_id", again),
     ):
         yield
 

@@ -30,7 +30,6 @@ from jatevo_testing.clocks import ManualClock, SeededRandomness
 from jatevo_testing.engine_model import MemoryEngine
 from jatevo_testing.engine_model.seam import models_over
 from jatevo_testing.simulation.chance import Chance
-from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.wire import REGISTRY, Wire
 from jatevo_testing.tables import fresh_tables, plain_client
 
@@ -106,8 +105,8 @@ def process(name: str, engine: Engine, client: DynamoClient, clock: SkewedClock,
 
 
 @contextmanager
-def registry_on(wire: Wire, registered: Callable[[], Registered]) -> Iterator[None]:
-    """Let the registry's blocking calls go over the wire too, instead of through threads."""
+def registry_on(wire: Wire, looked: Callable[[], None]) -> Iterator[None]:
+    """Let the registry's blocking calls go over the wire too, instead of through threads. `looked`: called after each."""
 
     async def over_the_wire[T](call: Callable[[], T]) -> T:
 
@@ -117,7 +116,7 @@ def registry_on(wire: Wire, registered: Callable[[], Registered]) -> Iterator[No
             except PynamoDBException as error:
                 raise registry_module._sorted(error) from error
             finally:
-                registered().looked()
+                looked()
 
         result: T = await wire.post(REGISTRY, send)
         return result

@@ -47,7 +47,7 @@ class Simulation(Scheduler):
 
     def run(self) -> Counter[str]:
         """Run to rest and return what was reached. Raises AssertionError with the seed and the last steps."""
-        with registry_on(self.wire, lambda: self.registered):
+        with registry_on(self.wire, self.registered.looked):
             self.play()
         return self.auditor.reached + self.faults
 

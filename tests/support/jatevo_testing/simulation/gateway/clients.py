@@ -4,6 +4,7 @@ Clients: they speak HTTP to the app, as ASGI has it. They stream or not, leave e
 
 import asyncio
 import json
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +140,7 @@ class Client:
         await self._gone.wait()
         return {"type": "http.disconnect"}
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self._gone.is_set():
             return
         if self._question.reads_each_s:

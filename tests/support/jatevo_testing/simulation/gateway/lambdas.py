@@ -72,5 +72,5 @@ def started(
         mock.patch("jatevo.adapters.upstream.http.HttpUpstream", return_value=pools.of(clock)),
     ):
         gateway = Gateway(SETTINGS, {**AWS_ENVIRONMENT, "POOL_KEY": "pool-key"}, clock=clock)
-        gateway.randomness = SeededRandomness(seed)
+        gateway.randomness = SeededRandomness(seed)  # type: ignore[assignment]  # a seed's, not the system's
         return Lambda(name, gateway, create_app(gateway), one_at_a_time)

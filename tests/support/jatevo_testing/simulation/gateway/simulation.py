@@ -96,11 +96,8 @@ class GatewaySimulation(Scheduler):
 
     @contextmanager
     def _wired(self) -> Iterator[None]:
-        with over(self.engine), registry_on(self.wire, lambda: self):
+        with over(self.engine), registry_on(self.wire, lambda: None):
             yield
-
-    def looked(self) -> None:
-        """What is registered is followed as it is written."""
 
     @property
     def working(self) -> bool:
