@@ -106,7 +106,7 @@ def process(name: str, engine: Engine, client: DynamoClient, clock: SkewedClock,
 
 @contextmanager
 def registry_on(wire: Wire, looked: Callable[[], None]) -> Iterator[None]:
-    """Let the registry's blocking calls go over the wire too, instead of through threads. `looked`: called after each."""
+    """Let the registry's blocking calls go over the wire, too, and not through threads. `looked`: called after each."""
 
     async def over_the_wire[T](call: Callable[[], T]) -> T:
 

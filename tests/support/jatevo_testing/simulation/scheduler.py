@@ -47,6 +47,7 @@ class Scheduler:
         self.weather = weather
         self.calm = calm
         self.loop = IdleLoop(clock)
+        self.loop.set_exception_handler(lambda _loop, _context: None)  # what fails is found when it is reaped
         self.wire = Wire()
         self.tasks: dict[asyncio.Task[None], Handler] = {}
         self.busy: Counter[str] = Counter()

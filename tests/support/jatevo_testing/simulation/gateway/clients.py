@@ -4,7 +4,7 @@ Clients: they speak HTTP to the app, as ASGI has it. They stream or not, leave e
 
 import asyncio
 import json
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,10 +99,11 @@ def question(chance: Chance, account_id: str, secret: str, *, lanes: bool) -> Qu
 
 
 class Client:
-    """One client with one question."""
+    """One client with one question. `told`: called when it is told that it is refused, however slowly it reads."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, told: Callable[[], None]) -> None:
         self._question = question
+        self._told = told
         self._asked = False
         self._gone = asyncio.Event()
         self.answered = Answered()
@@ -143,6 +144,8 @@ class Client:
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self._gone.is_set():
             return
+        if message.get("status", 200) != 200:
+            self._told()
         if self._question.reads_each_s:
             await asyncio.sleep(self._question.reads_each_s)
         if message["type"] == "http.response.start":

@@ -70,7 +70,7 @@ class Operators:
         await self._account(process, customer, change)
 
     async def _account(self, process: Lambda, customer: Customer, change: AccountChange) -> None:
-        account = await process.administration.accounts.change(customer.account.id, change)
+        account = (await process.administration.accounts.change(customer.account.id, change)).after
         self._everyone.accounts[account.id].promised(account.id, account.version)
 
     async def _stop_and_start(self, process: Lambda, customer: Customer) -> None:
@@ -86,7 +86,7 @@ class Operators:
         await self._key(process, key, caps)
 
     async def _key(self, process: Lambda, key: ApiKey, change: KeyChange) -> None:
-        changed = await process.administration.keys.change(key.id, change)
+        changed = (await process.administration.keys.change(key.id, change)).after
         registered = self._everyone.accounts[key.account_id]
         registered.promised(f"{key.account_id}/{key.id}", changed.caps_version)
 

@@ -162,7 +162,8 @@ class GatewaySimulation(Scheduler):
         self.start(f"client {self.begun['requests']}", process.name, self._client_of(asked, process))
 
     async def _client_of(self, asked: Question, process: Lambda) -> None:
-        client, handler = Client(asked), CURRENT.get()
+        handler = CURRENT.get()
+        client = Client(asked, lambda: self._witness.told(asked, handler))
         asked.asked_at_ms = self.clock.at_ms
         handler.begins_anew()
         self.auditor.refusals.pop(handler.name, None)
@@ -171,6 +172,7 @@ class GatewaySimulation(Scheduler):
         finally:
             process.serving -= 1
         self._witness.judge(asked, answered, handler)
+        self._witness.forget(handler)
         self.auditor.refusals.pop(handler.name, None)
 
     def _change(self) -> None:

@@ -38,6 +38,17 @@ class Witness:
         self._everyone = everyone
         self._store_fails = store_fails
         self._upstreams_fail = upstreams_fail
+        self._remembered: dict[str, list[Image]] = {}
+
+    def told(self, question: Question, handler: Handler) -> None:
+        """A client begins to be told of a refusal: keep what its process remembers at this moment."""
+        elapsed_ms = self._auditor.now_ms() - question.asked_at_ms
+        within_ms = elapsed_ms + _REMEMBERED_MS
+        self._remembered[handler.name] = self._auditor.refused_lately(handler.process, _REMEMBERED_AFTER, within_ms)
+
+    def forget(self, handler: Handler) -> None:
+        """An answer has been judged."""
+        self._remembered.pop(handler.name, None)
 
     def judge(self, question: Question, answered: Answered, handler: Handler) -> None:
         """Judge one answer. Raises AssertionError."""
@@ -154,9 +165,7 @@ class Witness:
             if said == code or (not question.capped and _may_say(image, code)):
                 self._auditor.reached["refusal from the store"] += 1
                 return
-        process = handler.process
-        elapsed_ms = self._auditor.now_ms() - question.asked_at_ms
-        remembered = self._auditor.refused_lately(process, _REMEMBERED_AFTER, elapsed_ms + _REMEMBERED_MS)
+        remembered = self._remembered[handler.name]
         assert any(_may_say(image, code) for image in remembered), f"{error} is not true, and never was"
         self._auditor.reached["refusal from memory"] += 1
 
