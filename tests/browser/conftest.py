@@ -5,6 +5,7 @@ The browser comes as an npm package (`scripts/npm-packages tests/browser`), so t
 page that logs an error, or is stopped by its own Content-Security-Policy, fails its test.
 """
 
+import contextlib
 import os
 import platform
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jatevo_testing.browser import Opener, Shot
+from jatevo_testing.browser import ClientOf, Opener, Shot
 from jatevo_testing.stack import Stack, start
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -97,6 +98,13 @@ def opened(browser: Browser, stack: Stack) -> Iterator[Opener]:
     for page in pages:
         page.close()
     assert not complaints
+
+
+@pytest.fixture
+def client_of(stack: Stack) -> Iterator[ClientOf]:
+    """Makes the official client for a key; all are closed at the end."""
+    with contextlib.ExitStack() as closing:
+        yield lambda key: closing.enter_context(stack.client(api_key=key))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from jatevo_testing.axe import violations
-from jatevo_testing.browser import Opener, Shot
+from jatevo_testing.browser import ClientOf, Opener, Shot
 from jatevo_testing.stack import Stack
 from playwright.sync_api import Page
 
@@ -42,7 +42,7 @@ def test_an_account_is_looked_at_and_its_limits_changed(entered: Page, stack: St
     assert answer.json()["limits"][0]["max_value"] == 12
 
 
-def test_an_account_and_its_key_are_made_and_stand_in_the_books(entered: Page, stack: Stack, shot: Shot) -> None:
+def test_an_account_and_its_key_are_made_and_stand_in_the_books(entered: Page, client_of: ClientOf, shot: Shot) -> None:
     entered.locator("#new-account summary").click()
     entered.locator("#new-account-name").fill("<i>reseller</i>")
     entered.locator("#new-account-requests").fill("5")
@@ -52,7 +52,7 @@ def test_an_account_and_its_key_are_made_and_stand_in_the_books(entered: Page, s
     entered.locator("#admin-key-name").fill("first")
     entered.locator("#admin-key-form button").click()
     entered.wait_for_selector("#admin-secret")
-    client = stack.client(api_key=entered.locator("#admin-secret").inner_text())
+    client = client_of(entered.locator("#admin-secret").inner_text())
     client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
     entered.locator("#tab-books").click()
 

@@ -16,7 +16,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from jatevo_testing.axe import violations
-from jatevo_testing.browser import Opener, Shot
+from jatevo_testing.browser import ClientOf, Opener, Shot
 from jatevo_testing.stack import Stack
 from playwright.sync_api import Page, Route
 
@@ -84,7 +84,7 @@ def new_key(page: Page, name: str) -> str:
     return page.locator("#new-secret").inner_text()
 
 
-def test_the_demo_wallet_leads_to_a_key_and_the_counters_move(opened: Opener, stack: Stack, shot: Shot) -> None:
+def test_the_demo_wallet_leads_to_a_key_and_the_counters_move(opened: Opener, client_of: ClientOf, shot: Shot) -> None:
     page = opened("/dashboard")
     signed_in(page, DEMO)
     assert re.match(r"0\s*/ 11 daily", page.locator("#requests").inner_text())
@@ -92,7 +92,7 @@ def test_the_demo_wallet_leads_to_a_key_and_the_counters_move(opened: Opener, st
     assert "= value" in page.locator("#why").inner_text()
 
     secret = new_key(page, "production")
-    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    client = client_of(secret)
     client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
     page.wait_for_selector("#requests:text-matches('^1')")
     page.wait_for_selector("#budget:text-matches('^[$]0[.]0+[1-9]')")
@@ -101,6 +101,8 @@ def test_the_demo_wallet_leads_to_a_key_and_the_counters_move(opened: Opener, st
 
     assert violations(page) == []
     shot(page, "dashboard-1280-light")
+    page.set_viewport_size({"width": 768, "height": 900})
+    shot(page, "dashboard-768-light")
 
 
 def test_every_wallet_of_the_browser_is_offered_and_none_can_harm_the_page(with_wallet: WithWallet) -> None:
@@ -185,9 +187,11 @@ def test_the_day_turns_on_an_open_page_by_the_gateways_clock(opened: Opener) -> 
     page.wait_for_selector("#countdown:text-matches('^[0-9]{2}:')")
     assert abs(int(page.locator("#countdown").inner_text()[:2]) - hours) <= 1, "not five hours off"
 
-    ends = datetime.now(UTC) + timedelta(seconds=4)
+    answered: list[datetime] = []
 
     def answer(route: Route) -> None:
+        answered.append(datetime.now(UTC))
+        ends = answered[0] + timedelta(seconds=4)
         after = datetime.now(UTC) >= ends
         today = {**told["today"], "requests_used": 0 if after else 9}
         resets_at = (ends + timedelta(days=1) if after else ends).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -198,7 +202,7 @@ def test_the_day_turns_on_an_open_page_by_the_gateways_clock(opened: Opener) -> 
     page.route("**/account/v1/budget", answer)
     page.wait_for_selector("#requests:text-matches('^9')")
     page.wait_for_selector("#requests:text-matches('^0')")
-    page.wait_for_selector("#countdown:text-matches('^23:59')")
+    page.wait_for_selector("#countdown:text-matches('^23:5')")
 
 
 def test_no_page_lets_itself_be_framed(opened: Opener, stack: Stack) -> None:
@@ -209,14 +213,14 @@ def test_no_page_lets_itself_be_framed(opened: Opener, stack: Stack) -> None:
     assert page.frames[1].locator("#connect").count() == 0
 
 
-def test_a_disabled_key_stops_at_once(opened: Opener, stack: Stack) -> None:
+def test_a_disabled_key_stops_at_once(opened: Opener, client_of: ClientOf) -> None:
     page = opened("/dashboard")
     page.on("dialog", lambda dialog: dialog.accept())
     signed_in(page, DEMO)
     secret = new_key(page, "short-lived")
     page.locator("[aria-label='Disable short-lived']").click()
     page.wait_for_selector("[aria-label='Delete short-lived']")
-    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    client = client_of(secret)
     with pytest.raises(openai.PermissionDeniedError):
         client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
 
@@ -260,11 +264,13 @@ def test_a_wallet_that_changes_its_account_is_noticed(with_wallet: WithWallet) -
     page.wait_for_selector("#notice:text('another account')")
 
 
-def test_the_page_says_which_limit_ran_out(with_wallet: WithWallet, stack: Stack) -> None:
+def test_the_page_says_which_limit_ran_out(
+    with_wallet: WithWallet, client_of: ClientOf, stack: Stack, shot: Shot
+) -> None:
     page = with_wallet(InjectedWallet())
     signed_in(page)
     secret = new_key(page, "busy")
-    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=secret, max_retries=0)
+    client = client_of(secret)
     with httpx.Client(
         base_url=f"{stack.url}/admin/v1", headers={"authorization": f"Bearer {stack.admin_token}"}
     ) as admin:
@@ -274,6 +280,7 @@ def test_the_page_says_which_limit_ran_out(with_wallet: WithWallet, stack: Stack
         assert limited.status_code == 200, limited.text
         client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
         page.wait_for_selector("#standing:has-text('Limit A ran out')")
+        shot(page, "dashboard-limit-a-ran-out")
         with pytest.raises(openai.RateLimitError, match="request"):
             client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
 
@@ -283,6 +290,7 @@ def test_the_page_says_which_limit_ran_out(with_wallet: WithWallet, stack: Stack
         page.wait_for_selector('#standing.warn:has-text("of today\'s dollars are left")')
         admin.patch(account, json={"requests_per_day": 100, "budget_usd_per_day": spent})
         page.wait_for_selector("#standing:has-text('Limit B ran out')")
+        shot(page, "dashboard-limit-b-ran-out")
         with pytest.raises(openai.RateLimitError, match="budget"):
             client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
     assert "An operator has set" in page.locator("#why").inner_text()

@@ -1,7 +1,10 @@
 """The playground: a prompt streams, says what it cost, and can be stopped; a key is used where one is given."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from jatevo_testing.axe import violations
@@ -98,6 +101,18 @@ def test_who_is_signed_in_spends_the_own_account_also_in_a_new_tab(opened: Opene
     assert re.search(r"/ 11 daily", page.locator("#left-a").inner_text())
 
 
+def assert_runs(tab: str, copied: str, stack: Stack) -> None:
+    """What can be pasted into a terminal here gets an answer as it stands; JavaScript would want a package of npm's."""
+    program = {"curl": ["bash", "-c"], "python": [sys.executable, "-c"]}.get(tab)
+    if program is not None:
+        environment = {**os.environ, "JATEVO_KEY": stack.key}
+        done = subprocess.run(
+            [*program, copied], env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout.strip()
+        assert '"error"' not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("tab", "word"), [("curl", "curl -N {url}/v1"), ("python", 'base_url="{url}/v1"'), ("js", 'baseURL: "{url}/v1"')]
 )
@@ -105,12 +120,14 @@ def test_the_same_request_can_be_copied_as_code(opened: Opener, stack: Stack, ta
     page = opened("/playground")
     page.wait_for_selector("#model option:not([value=''])", state="attached")
     page.locator("#prompt").fill('It\'s "quoted"')
+    page.locator("#cap").fill("4")
     page.locator(f"#tab-{tab}").click()
     page.locator("#copy").click()
     page.wait_for_selector("#copy:text('Copied')")
     copied = page.evaluate("navigator.clipboard.readText()")
 
     assert word.format(url=stack.url) in copied
+    assert_runs(tab, copied, stack)
     assert "quoted" in copied
     assert "sk-clb-" not in copied
 

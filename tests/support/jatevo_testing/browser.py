@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import openai
 from playwright.sync_api import Page
 
 type Shot = Callable[[Page, str], None]
 """Keeps a picture of a page for people to look at."""
+
+type ClientOf = Callable[[str], openai.OpenAI]
+"""Makes a client for a key."""
 
 
 class Opener(Protocol):
