@@ -222,6 +222,9 @@ async def test_a_budget_says_what_would_raise_it_whatever_bounds_it(holders: Hol
     assert "next snapshot" in (await reasons())["holdings"]
     holders.price.in_force_pico_usd = 2 * DOLLAR_PICO
     assert (await reasons()).keys() == {"price_held_back"}
+    holders.price.in_force_pico_usd = None
+    assert await holders.wallets.link(evm_wallet(1), account_id, holders.now_unix_s)
+    assert (await reasons()).keys() == {"other_chain"}, "there is a token on Solana only"
 
 
 async def test_the_starter_allowance_is_off_unless_it_is_set(holders: Holders) -> None:

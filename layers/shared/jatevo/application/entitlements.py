@@ -128,7 +128,8 @@ class Entitlements:
             return None
         token = None if snapshot is None else snapshot.tokens.get(wallet.namespace)
         if snapshot is None or token is None:
-            return Holding(wallet, 0, None, None, claimed=claim.belongs_to(account_id, day))
+            claimed = claim.belongs_to(account_id, day)
+            return Holding(wallet, 0, None, None, claimed=claimed, has_token=snapshot is None)
         return Holding(
             wallet,
             token.decimals,

@@ -45,6 +45,7 @@ class Why(StrEnum):
     NO_PRICE = "no_price"
     PRICE_HELD_BACK = "price_held_back"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    OTHER_CHAIN = "other_chain"
     NOT_IN_SNAPSHOT = "not_in_snapshot"
     BOUGHT_SINCE = "bought_since"
     SOLD_SINCE = "sold_since"
@@ -58,7 +59,8 @@ class Why(StrEnum):
 class Holding:
     """
     What one wallet of an account holds. Units None: not known. `seen_units`: none when it is
-    older than the snapshot. `claimed`: it counts for this account today.
+    older than the snapshot. `claimed`: it counts for this account today. `has_token`: the day's snapshot is of a token
+    on its chain.
     """
 
     wallet: Wallet
@@ -66,6 +68,7 @@ class Holding:
     snapshot_units: int | None
     seen_units: int | None
     claimed: bool = True
+    has_token: bool = True
 
     @property
     def counted_units(self) -> int:
@@ -77,6 +80,8 @@ class Holding:
         """Return what keeps this wallet from counting more."""
         if not self.claimed:
             return frozenset({Why.CLAIMED_ELSEWHERE})
+        if not self.has_token:
+            return frozenset({Why.OTHER_CHAIN})
         if self.snapshot_units is None:
             return frozenset({Why.NOT_IN_SNAPSHOT})
         if self.seen_units is None or self.seen_units == self.snapshot_units:

@@ -25,6 +25,7 @@ _WORDS = {
     Why.PRICE_HELD_BACK: "The token's price has risen. A rise counts slowly: by the average of a day, and within "
     "the most that a day may add.",
     Why.CLAIMED_ELSEWHERE: "A wallet counts for the account that it was linked to first today, until 00:00 UTC.",
+    Why.OTHER_CHAIN: "No token on a wallet's chain counts here. Link a wallet of a chain that the snapshot names.",
     Why.NOT_IN_SNAPSHOT: "What a wallet held in today's snapshot is not known yet. It is read within a quarter hour.",
     Why.BOUGHT_SINCE: "What was bought after the snapshot counts from the next one: hold it until 00:00 UTC.",
     Why.SOLD_SINCE: "What left a wallet after the snapshot counts no more.",
