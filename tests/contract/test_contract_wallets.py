@@ -70,11 +70,11 @@ async def test_a_deployed_wallet_vouches_for_its_owner_only(
     chain: TestChain, signatures: WalletSignatures, owner: LocalAccount
 ) -> None:
     wallet = at(chain.node.deploy("smart_wallet", owner.address))
-    assert await signatures.valid(wallet, TEXT, signed(owner).hex())
-    assert not await signatures.valid(wallet, TEXT + "!", signed(owner).hex())
-    assert not await signatures.valid(wallet, TEXT, signed(Account.from_key(os.urandom(32))).hex())
-    assert not await signatures.valid(wallet, TEXT, "00" * 65)
-    assert not await signatures.valid(wallet, TEXT, "00")
+    assert await signatures.vouched(wallet, TEXT, signed(owner).hex())
+    assert not await signatures.vouched(wallet, TEXT + "!", signed(owner).hex())
+    assert not await signatures.vouched(wallet, TEXT, signed(Account.from_key(os.urandom(32))).hex())
+    assert not await signatures.vouched(wallet, TEXT, "00" * 65)
+    assert not await signatures.vouched(wallet, TEXT, "00")
 
 
 async def test_a_wallet_that_is_not_deployed_yet_vouches_for_its_owner_and_stays_undeployed(
@@ -82,8 +82,8 @@ async def test_a_wallet_that_is_not_deployed_yet_vouches_for_its_owner_and_stays
 ) -> None:
     block = chain.node.block()
     signature = wrapped(factory, deployment(owner.address), signed(owner))
-    assert await signatures.valid(at(undeployed), TEXT, signature.hex())
-    assert not await signatures.valid(at(undeployed), TEXT + "!", signature.hex())
+    assert await signatures.vouched(at(undeployed), TEXT, signature.hex())
+    assert not await signatures.vouched(at(undeployed), TEXT + "!", signature.hex())
     assert chain.node.ask("eth_getCode", undeployed, "latest") == "0x"
     assert chain.node.block() == block
 
@@ -92,8 +92,8 @@ async def test_its_signature_is_good_once_it_is_deployed_too(
     chain: TestChain, signatures: WalletSignatures, factory: str, undeployed: str, owner: LocalAccount
 ) -> None:
     chain.node.send("wallet_factory", factory, "deploy", owner.address, bytes(32))
-    assert await signatures.valid(at(undeployed), TEXT, signed(owner).hex())
-    assert await signatures.valid(
+    assert await signatures.vouched(at(undeployed), TEXT, signed(owner).hex())
+    assert await signatures.vouched(
         at(undeployed), TEXT, wrapped(factory, deployment(owner.address), signed(owner)).hex()
     )
 
@@ -112,7 +112,7 @@ async def test_a_wallet_that_is_not_deployed_is_nobody_elses(
         lambda: wrapped(factory, deployment(owner.address), b""),
     ]
     for forge in forged:
-        assert not await signatures.valid(wallet, TEXT, forge().hex())
+        assert not await signatures.vouched(wallet, TEXT, forge().hex())
 
 
 async def test_an_address_with_a_key_cannot_be_vouched_for_by_somebodys_contract(
@@ -123,7 +123,7 @@ async def test_an_address_with_a_key_cannot_be_vouched_for_by_somebodys_contract
     for victim in (owner.address, own):
         for call in (deployment(thief.address), b""):
             signature = wrapped(factory, call, signed(thief))
-            assert await signatures.valid(at(victim), TEXT, signature.hex()) == (victim == own)
+            assert await signatures.vouched(at(victim), TEXT, signature.hex()) == (victim == own)
 
 
 PRETENDERS = {
@@ -144,8 +144,8 @@ async def test_only_the_exact_answer_of_a_contract_is_a_yes(
 ) -> None:
     address = f"0x{os.urandom(20).hex()}"
     chain.node.ask("anvil_setCode", address, "0x" + PRETENDERS[name])
-    assert not await signatures.valid(at(address), TEXT, signed(owner).hex())
-    assert not await signatures.valid(at(address), TEXT, wrapped(address, b"", signed(owner)).hex())
+    assert not await signatures.vouched(at(address), TEXT, signed(owner).hex())
+    assert not await signatures.vouched(at(address), TEXT, wrapped(address, b"", signed(owner)).hex())
 
 
 async def test_precompiled_contracts_are_no_wallets(
@@ -153,8 +153,8 @@ async def test_precompiled_contracts_are_no_wallets(
 ) -> None:
     for number in range(1, 12):
         wallet = at(f"0x{number:040x}")
-        assert not await signatures.valid(wallet, TEXT, signed(owner).hex())
-        assert not await signatures.valid(wallet, TEXT, wrapped(factory, b"", signed(owner)).hex())
+        assert not await signatures.vouched(wallet, TEXT, signed(owner).hex())
+        assert not await signatures.vouched(wallet, TEXT, wrapped(factory, b"", signed(owner)).hex())
 
 
 async def test_a_wrapping_that_lies_about_its_lengths_is_refused(
@@ -165,7 +165,7 @@ async def test_a_wrapping_that_lies_about_its_lengths_is_refused(
     broken = [whole[:cut] + MAGIC_SUFFIX for cut in range(0, len(whole) - len(MAGIC_SUFFIX) - padding, 16)]
     broken += [b"\xff" * 12 + whole[12:], whole[:32] + b"\xff" * 32 + whole[64:], MAGIC_SUFFIX]
     for data in broken:
-        assert not await signatures.valid(at(undeployed), TEXT, data.hex())
+        assert not await signatures.vouched(at(undeployed), TEXT, data.hex())
 
 
 async def test_whether_a_contract_signed_is_unknown_without_a_node_of_its_chain(
@@ -175,17 +175,17 @@ async def test_whether_a_contract_signed_is_unknown_without_a_node_of_its_chain(
     nobody = "http://127.0.0.1:9"
     for urls, chain_id in (((nobody,), chain.chain_id), ((chain.url,), 1)):
         with pytest.raises(ChainUnavailable):
-            await asking(nodes(*urls), chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await asking(nodes(nobody, chain.url), chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert not await asking(tuple, chain.chain_id).valid(wallet, TEXT, signed(owner).hex())
-    assert await asking(nodes(nobody), 1).valid(at(owner.address), TEXT, signed(owner).hex())
+            await asking(nodes(*urls), chain_id).vouched(wallet, TEXT, signed(owner).hex())
+    assert await asking(nodes(nobody, chain.url), chain.chain_id).vouched(wallet, TEXT, signed(owner).hex())
+    assert not await asking(tuple, chain.chain_id).vouched(wallet, TEXT, signed(owner).hex())
+    assert await asking(nodes(nobody), 1).signed(at(owner.address), TEXT, signed(owner).hex())
 
 
 async def test_a_node_that_is_stuck_vouches_for_nobody(tmp_path: Path, owner: LocalAccount) -> None:
     """It would know a wallet's former owners only."""
     with running_chain(tmp_path) as stuck:
         wallet, text = at(stuck.node.deploy("smart_wallet", owner.address)), signed(owner).hex()
-        assert await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).valid(wallet, TEXT, text)
+        assert await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).vouched(wallet, TEXT, text)
         stuck.node.mine(at_unix_s=int(time.time()) + 301)
         with pytest.raises(ChainUnavailable):
-            await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).valid(wallet, TEXT, text)
+            await asking(nodes(stuck.url), stuck.chain_id, lag_s=300).vouched(wallet, TEXT, text)

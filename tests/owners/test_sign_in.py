@@ -260,6 +260,18 @@ async def test_signatures_are_bounded_by_where_they_come_from(app: FastAPI) -> N
         await other.signed_in(EvmPerson())
 
 
+async def test_nobody_who_sends_nonsense_in_others_names_keeps_them_out(app: FastAPI, ada: EvmPerson) -> None:
+    statuses = []
+    for number in range(11):
+        async with door(app, f"203.0.113.{number}") as flooder:
+            for _ in range(6):
+                nonce = (await flooder.challenge(ada))["nonce"]
+                statuses += [(await flooder.verify(nonce, "0x" + "11" * 65)).status_code for _ in range(MAX_ATTEMPTS)]
+    assert statuses == [401] * 300 + [429] * 30
+    async with door(app, "198.51.100.30") as own:
+        await own.signed_in(ada)
+
+
 async def test_a_disabled_account_lets_nobody_in(outside: Door, inside: Door, ada: EvmPerson, world: World) -> None:
     world.dynamodb.update_item(
         TableName=world.names.accounts,

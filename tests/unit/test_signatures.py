@@ -42,14 +42,14 @@ def solana(seed: bytes) -> tuple[Wallet, Ed25519PrivateKey]:
 
 
 async def valid(wallet: Wallet, signature: bytes, text: str = TEXT) -> bool:
-    return await SIGNATURES.valid(wallet, text, "0x" + signature.hex())
+    return await SIGNATURES.signed(wallet, text, "0x" + signature.hex())
 
 
 async def test_a_wallets_signature_of_the_text_is_taken() -> None:
     for number in range(1, 20):
         wallet, signature = evm(number)
         assert await valid(wallet, signature)
-        assert await SIGNATURES.valid(wallet, TEXT, signature.hex().upper())
+        assert await SIGNATURES.signed(wallet, TEXT, signature.hex().upper())
         assert await valid(wallet, signature[:64] + bytes([signature[64] - 27]))
 
 
@@ -100,17 +100,17 @@ async def test_no_random_bytes_are_a_signature(data: bytes) -> None:
 )
 async def test_garbage_is_refused(text: str) -> None:
     for wallet in (evm(6)[0], solana(bytes(32))[0]):
-        assert not await SIGNATURES.valid(wallet, TEXT, text)
+        assert not await SIGNATURES.signed(wallet, TEXT, text)
 
 
 async def test_an_oversized_signature_is_refused_unread() -> None:
-    assert not await SIGNATURES.valid(evm(6)[0], TEXT, "00" * (MAX_TEXT // 2 + 1))
+    assert not await SIGNATURES.signed(evm(6)[0], TEXT, "00" * (MAX_TEXT // 2 + 1))
 
 
 async def test_an_unusual_signature_of_a_wallet_with_a_key_asks_nobody_when_there_is_nobody_to_ask() -> None:
     wallet, _ = evm(7)
-    assert not await valid(wallet, bytes.fromhex("6492" * 16))
-    assert not await valid(wallet, bytes(96) + bytes.fromhex("6492" * 16))
+    assert not await SIGNATURES.vouched(wallet, TEXT, "6492" * 16)
+    assert not await SIGNATURES.vouched(wallet, TEXT, "00" * 96 + "6492" * 16)
 
 
 def test_addresses_are_shown_as_eip_55_has_them() -> None:
@@ -133,10 +133,10 @@ async def test_a_solana_signature_is_taken_in_base58_base64_and_hexadecimal() ->
             signature.hex(),
             "0x" + signature.hex(),
         ):
-            assert await SIGNATURES.valid(wallet, TEXT, text)
-            assert not await SIGNATURES.valid(wallet, TEXT, text + "\n")
-            assert not await SIGNATURES.valid(wallet, TEXT + " ", text)
-            assert not await SIGNATURES.valid(solana(bytes(32))[0], TEXT, text)
+            assert await SIGNATURES.signed(wallet, TEXT, text)
+            assert not await SIGNATURES.signed(wallet, TEXT, text + "\n")
+            assert not await SIGNATURES.signed(wallet, TEXT + " ", text)
+            assert not await SIGNATURES.signed(solana(bytes(32))[0], TEXT, text)
 
 
 async def test_a_solana_signature_has_one_s() -> None:

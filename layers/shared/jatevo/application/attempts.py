@@ -1,9 +1,9 @@
 """
-How often something may be tried: counted in periods of ten minutes, by who asks and by what is asked for.
+How often something may be tried: counted in periods of ten minutes, by who asks and by what is asked.
 
-A source is what the gateway saw, never what a client says of itself; an IPv6 source is its /64. The bound of one wallet
-is far above that of one source, because anybody may ask for a challenge for anybody's wallet: to keep its owner out for
-ten minutes takes many sources.
+A source is what the gateway saw, never what a client says of itself; an IPv6 source is its /64. A wallet has a bound
+only for what asks its chain. Anybody may ask for challenges for anybody's wallet and answer them with nonsense: a bound
+that the owner's own signature met too would let others keep the owner out.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,8 @@ class AttemptBounds:
     """What may be done in one period."""
 
     challenges_per_source: int = 30
-    challenges_per_wallet: int = 300
     signatures_per_source: int = 30
-    signatures_per_wallet: int = 300
+    questions_per_wallet: int = 300
     changes_per_account: int = 120
 
 
@@ -39,14 +38,12 @@ class Attempts:
     async def challenge_from(self, source_ip: str | None) -> Refusal | None:
         return await self._count(f"challenge/{source_network(source_ip)}", self._bounds.challenges_per_source)
 
-    async def challenge_for(self, wallet: Wallet) -> Refusal | None:
-        return await self._count(f"challenge/{wallet}", self._bounds.challenges_per_wallet)
-
     async def signature_from(self, source_ip: str | None) -> Refusal | None:
         return await self._count(f"signature/{source_network(source_ip)}", self._bounds.signatures_per_source)
 
-    async def signature_of(self, wallet: Wallet) -> Refusal | None:
-        return await self._count(f"signature/{wallet}", self._bounds.signatures_per_wallet)
+    async def question_about(self, wallet: Wallet) -> Refusal | None:
+        """Count a signature that a wallet's key did not make: its chain is to be asked."""
+        return await self._count(f"question/{wallet}", self._bounds.questions_per_wallet)
 
     async def change_of(self, account_id: str) -> Refusal | None:
         """Count a change that an account makes to its keys or wallets."""

@@ -111,8 +111,12 @@ class Signatures(Protocol):
         """Return the address as its chain writes it."""
         ...
 
-    async def valid(self, wallet: Wallet, message: str, signature: str) -> bool:
-        """Return whether `wallet` signed exactly `message`. Raises ChainUnavailable."""
+    async def signed(self, wallet: Wallet, message: str, signature: str) -> bool:
+        """Return whether the wallet's own key signed exactly `message`. Asks nobody."""
+        ...
+
+    async def vouched(self, wallet: Wallet, message: str, signature: str) -> bool:
+        """Return whether the wallet is a contract that vouches for it. Asks its chain. Raises ChainUnavailable."""
         ...
 
 

@@ -93,9 +93,6 @@ class Proofs:
         wallet = self._wallet(chain, address)
         if isinstance(wallet, Refusal):
             return wallet
-        refusal = await self._attempts.challenge_for(wallet)
-        if refusal is not None:
-            return refusal
         challenge = await self._made(site, wallet, account_id)
         await self._challenges.add_challenge(challenge)
         return challenge
@@ -108,14 +105,25 @@ class Proofs:
         challenge = refusal or await self._attempted(nonce, account_id)
         if isinstance(challenge, Refusal):
             return challenge
-        try:
-            if not await self._signatures.valid(challenge.wallet, challenge.message, signature):
-                return _WRONG
-        except ChainUnavailable:
-            return _CHAIN_DOWN
+        refusal = await self._why_not_its(challenge, signature)
+        if refusal is not None:
+            return refusal
         if not await self._challenges.consume(nonce, self._now()):
             return _UNSIGNED[Unsigned.USED]
         return challenge.wallet
+
+    async def _why_not_its(self, challenge: Challenge, signature: str) -> Refusal | None:
+        """Return why a signature is not the wallet's; None when it is. What asks a chain is bounded for each wallet."""
+        if await self._signatures.signed(challenge.wallet, challenge.message, signature):
+            return None
+        refusal = await self._attempts.question_about(challenge.wallet)
+        if refusal is not None:
+            return refusal
+        try:
+            vouched = await self._signatures.vouched(challenge.wallet, challenge.message, signature)
+        except ChainUnavailable:
+            return _CHAIN_DOWN
+        return None if vouched else _WRONG
 
     async def _attempted(self, nonce: str, account_id: str | None) -> Challenge | Refusal:
         """Return a challenge for this purpose, one attempt of which is counted."""
@@ -126,7 +134,7 @@ class Proofs:
             return _UNSIGNED[challenge]
         if challenge.account_id != account_id:
             return _UNSIGNED[Unsigned.UNKNOWN]
-        return await self._attempts.signature_of(challenge.wallet) or challenge
+        return challenge
 
     def _wallet(self, chain: str, address: str) -> Wallet | Refusal:
         namespace = sign_in.namespace_of(chain, self._chains)

@@ -2,8 +2,7 @@
 The `Signatures` port: each wallet's signature by the rules of its chain.
 
 What a client sends as a signature is a text of bounded length; whatever it is, the answer is yes or no. Packages for
-curves and chains are imported with the first signature that needs them, so that no other request pays for them. An EVM
-signature is checked by itself first; a node is asked only when it is not the wallet's own key that signed.
+curves and chains are imported with the first signature that needs them, so that no other request pays for them.
 """
 
 import asyncio
@@ -41,23 +40,24 @@ class WalletSignatures:
             return wallet.address
         return await asyncio.to_thread(_checksummed, wallet.address)
 
-    async def valid(self, wallet: Wallet, message: str, signature: str) -> bool:
+    async def signed(self, wallet: Wallet, message: str, signature: str) -> bool:
         if not 0 < len(signature) <= MAX_TEXT:
             return False
-        check = _signed_solana if wallet.namespace is Namespace.SOLANA else self._signed_evm
+        check = _signed_solana if wallet.namespace is Namespace.SOLANA else _signed_evm
         return await asyncio.to_thread(check, wallet.address, message, signature)
 
-    def _signed_evm(self, address: str, message: str, signature: str) -> bool:
+    async def vouched(self, wallet: Wallet, message: str, signature: str) -> bool:
+        if wallet.namespace is Namespace.SOLANA or not 0 < len(signature) <= MAX_TEXT:
+            return False
+        return await asyncio.to_thread(self._vouched, wallet.address, message, signature)
+
+    def _vouched(self, address: str, message: str, signature: str) -> bool:
         from jatevo.adapters.signatures import contract_wallets, ethereum  # noqa: PLC0415 - see above
 
-        form = _HEXADECIMAL.fullmatch(signature)
-        if form is None:
+        form, nodes = _HEXADECIMAL.fullmatch(signature), self._nodes
+        if form is None or nodes is None:
             return False
-        data, digest = bytes.fromhex(form[1]), ethereum.personal_hash(message)
-        if ethereum.signer(digest, data) == address:
-            return True
-        nodes = self._nodes
-        return nodes is not None and contract_wallets.vouched(nodes, address, digest, data)
+        return contract_wallets.vouched(nodes, address, ethereum.personal_hash(message), bytes.fromhex(form[1]))
 
     @cached_property
     def _nodes(self) -> "EvmNodes | None":
@@ -73,6 +73,13 @@ def _checksummed(address: str) -> str:
     from jatevo.adapters.signatures.ethereum import checksummed  # noqa: PLC0415 - see above
 
     return checksummed(address)
+
+
+def _signed_evm(address: str, message: str, signature: str) -> bool:
+    from jatevo.adapters.signatures.ethereum import personal_hash, signer  # noqa: PLC0415 - see above
+
+    form = _HEXADECIMAL.fullmatch(signature)
+    return form is not None and signer(personal_hash(message), bytes.fromhex(form[1])) == address
 
 
 def _signed_solana(address: str, message: str, signature: str) -> bool:
