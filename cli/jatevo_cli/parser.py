@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jatevo_cli import books, commands, owner_parser, prices, routes, values
+from jatevo_cli import books, commands, owner_parser, prices, routes, service, values
 from jatevo_cli.api import Api, target_from
 
 _DESCRIPTION = """\
@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     _holdings(topics)
     _operator(_topic(topics, "operator", "who may administer"))
     _routes(topics)
+    _service(topics)
     _grant(topics)
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
     return top
@@ -300,6 +301,24 @@ def _routes(topics: Subparsers) -> None:
     trail = _command(topics, "changes", routes.changes, "list what operators changed, the latest first")
     trail.add_argument("--month", help="a month such as 2026-11 (default: this one)")
     trail.add_argument("--limit", type=values.whole, default=100)
+
+
+def _service(topics: Subparsers) -> None:
+    _command(topics, "service", service.show, "say whether requests are taken, and what the day has come to")
+    for name, run, purpose in (
+        ("stop", service.stop, "take no more requests, of anybody; those under way end"),
+        ("resume", service.resume, "take requests again"),
+        ("ceiling", service.ceiling, "set what a day may cost at most, margins included, before requests are stopped"),
+    ):
+        command = _command(topics, name, run, purpose)
+        command.add_argument("--reason", required=True, help="why; kept in the audit trail, shown to operators only")
+        if name == "ceiling":
+            command.add_argument(
+                "usd",
+                type=values.usd_or_none,
+                metavar="USD|none",
+                help='such as "250.00"; 0: none at all; none: that of the settings',
+            )
 
 
 def _operator(topic: Subparsers) -> None:

@@ -49,12 +49,12 @@ async def test_what_is_stored_is_read_back_and_drains_leave_breakers_alone(store
     breaker = Breaker().tripped(1_000, RULES)
     assert await store.advance("stored", breaker, now_ms=1_000)
     await store.drain("stored", "ada", now_unix_s=7)
-    read = (await store.read())["stored"]
+    read = (await store.read()).pools["stored"]
     assert (read.breaker, read.drained_by, read.drained_at_unix_s) == (breaker, "ada", 7)
     assert read.changed_at_unix_s == 1
     await store.drain("stored", None, now_unix_s=8)
-    assert (await store.read())["stored"].drained_by is None
-    assert (await store.read())["stored"].breaker == breaker
+    assert (await store.read()).pools["stored"].drained_by is None
+    assert (await store.read()).pools["stored"].breaker == breaker
 
 
 async def test_a_pool_that_fails_in_one_process_is_spared_by_all(store: DynamoHealth) -> None:

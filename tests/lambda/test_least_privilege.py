@@ -86,6 +86,7 @@ async def operators_work(cloud: Cloud) -> None:
         "/audit",
         "/price",
         "/price/history",
+        "/service",
     ):
         answer = await admin.get(path)
         assert answer.status_code == 200, (path, answer.text)
@@ -100,6 +101,8 @@ async def operators_work(cloud: Cloud) -> None:
         ("POST", "/routes/decide", {"model": "test-model"}),
         ("POST", "/pools/main/drain", None),
         ("POST", "/pools/main/undrain", None),
+        ("POST", "/service/stop", {"reason": "test"}),
+        ("POST", "/service/resume", {"reason": "test"}),
         ("POST", "/sweep", {}),
         ("POST", "/sweep", {"full": True}),
     ):

@@ -20,6 +20,7 @@ WITH_TTL = {
     "jatevo-responses",
     "jatevo-prices",
     "jatevo-holdings",
+    "jatevo-health",
 }
 NOT_BACKED_UP = {"jatevo-responses"}
 """What clients delete is to be gone."""

@@ -40,6 +40,7 @@ from jatevo_admin.bodies import (
 from jatevo_admin.errors import add_handlers
 from jatevo_admin.guard import Guard
 from jatevo_admin.routing import routing
+from jatevo_admin.service import service
 from jatevo_admin.shapes import (
     Json,
     account_shape,
@@ -73,7 +74,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing, auditing):
+    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing, auditing, service):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 

@@ -112,6 +112,21 @@ class RateBody(Body):
     reason: str
 
 
+class ReasonBody(Body):
+    """Why an operator does what is asked; kept in the audit trail."""
+
+    reason: str
+
+
+class CeilingBody(ReasonBody):
+    """What a day may cost at most; "0.00": no ceiling, null: that of the settings."""
+
+    usd: str | None
+
+    def wanted(self) -> int | None:
+        return None if self.usd is None else nano_usd(self.usd, "usd")
+
+
 class RefreshBody(Body):
     """Whose wallets to look at again; nobody named: those of all active accounts."""
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from jatevo.application.sessions import Sessions
     from jatevo.application.showcase import Showcase
     from jatevo.application.snapshots import Snapshots
+    from jatevo.application.spending import DailySpend
     from jatevo.application.usage import UsageReports
 
 
@@ -154,6 +155,9 @@ class Settings:
     """From which level on: DEBUG, INFO, WARNING or ERROR. Nothing private is in any of them."""
     metrics: str = "off"
     """Where metrics go, a line in CloudWatch's embedded format at a time: `stdout`, a file's path, or `off`."""
+
+    day_ceiling_usd: str = "0.00"
+    """What a day may cost at most, margins included, before no more requests are taken; 0.00: no ceiling."""
 
     playground: str = "off"
     """`on`: visitors without a key may try the models, within what follows."""
@@ -265,6 +269,7 @@ def _check_texts(settings: Settings) -> None:
         _site(settings.public_url)
     if settings.log_format not in FORMATS or settings.log_level not in LEVELS:
         raise SettingsError(f"JATEVO_LOG_FORMAT is one of {FORMATS}, JATEVO_LOG_LEVEL one of {LEVELS}")
+    _usd("DAY_CEILING_USD", settings.day_ceiling_usd)
     _ = settings.entitlement_policy, settings.bounds_of_prices, settings.chain_ids
     _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
 
@@ -372,6 +377,7 @@ class Gateway(Process):
         from jatevo.adapters.dynamodb.audit import DynamoAudit
         from jatevo.adapters.dynamodb.corrections import DynamoCorrections
         from jatevo.adapters.dynamodb.grants import DynamoGrants
+        from jatevo.adapters.dynamodb.health import DynamoHealth
         from jatevo.adapters.dynamodb.models import Tables
         from jatevo.adapters.dynamodb.registry import DynamoRegistry
         from jatevo.application.administration import Administration
@@ -384,6 +390,7 @@ class Gateway(Process):
         from jatevo.application.administration.lanes import Lanes
         from jatevo.application.administration.operators import Operators
         from jatevo.application.administration.prices import PriceAdministration
+        from jatevo.application.administration.service import ServiceSwitch
         from jatevo.application.audit import Audit
         from jatevo.application.limits import LimitChanges
 
@@ -413,6 +420,7 @@ class Gateway(Process):
             lanes=Lanes(self.directory, self.windows, self.clock),
             audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
             grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock, self.randomness),
+            service=ServiceSwitch(DynamoHealth(self.dynamodb, self.names), self.daily_spend(), self.health, self.clock),
         )
 
     def _routes(self, registry: "Registry") -> "Routes":
@@ -502,6 +510,20 @@ class Gateway(Process):
 
         store = DynamoPlayground(self.dynamodb, self.names)
         return Playground(self.directory, store, self.clock, self.randomness, self.settings.playground_policy)
+
+    def daily_spend(self) -> "DailySpend":
+        """Return what adds up the day, and stops the service at the ceiling."""
+        from jatevo.adapters.dynamodb.health import DynamoHealth
+        from jatevo.adapters.dynamodb.spending import DynamoSpending
+        from jatevo.application.spending import DailySpend
+
+        return DailySpend(
+            self.windows,
+            DynamoSpending(self.dynamodb, self.names, self.clock),
+            DynamoHealth(self.dynamodb, self.names),
+            self.clock,
+            default_ceiling_nano_usd=_usd("DAY_CEILING_USD", self.settings.day_ceiling_usd),
+        )
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper."""

@@ -16,9 +16,13 @@ from jatevo.application.planning import Plan, Planner
 from jatevo.application.ports import Clock, Directory, Upstream, UpstreamCall
 from jatevo.application.reservations import Reservation, Reservations, Wanted
 from jatevo.domain.accounts import Caller
+from jatevo.domain.calendar import iso_instant
 from jatevo.domain.catalogue import Catalogue, Model
 from jatevo.domain.projection import Ask, project
-from jatevo.domain.refusals import Refusal, Scope
+from jatevo.domain.refusals import Code, Refusal, Scope
+from jatevo.domain.service import Pause
+
+_LATER_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,9 @@ class Admission:
         self, caller: Caller, request: InferenceRequest, formats: Formats
     ) -> tuple[Catalogue, Ask, Sequence[Plan]] | Refusal:
         catalogue, _ = await asyncio.gather(self._directory.catalogue(), self._health.refresh())
+        pause = self._health.pause()
+        if pause is not None:
+            return _paused(pause, self._clock.now_ms() // 1000)
         ask = Ask(
             size=request.size,
             choices=request.choices,
@@ -129,6 +136,15 @@ class Admission:
         if isinstance(result, Refusal):
             return result
         return Admitted(plan.beginning_with(result.place), result, formats.input_field)
+
+
+def _paused(pause: Pause, now_unix_s: int) -> Refusal:
+    """Return the refusal while the service is stopped. What an operator wrote of it is for operators."""
+    if pause.until_unix_s is None:
+        detail = "The service is paused by those who run it. Nothing was charged; try again later."
+        return Refusal(Code.SERVICE_PAUSED, detail, retry_after_s=_LATER_S)
+    detail = f"The service is paused until {iso_instant(pause.until_unix_s)}. Nothing was charged."
+    return Refusal(Code.SERVICE_PAUSED, detail, retry_after_s=max(1, pause.until_unix_s - now_unix_s))
 
 
 def _lane_is_full(result: Admitted | Refusal) -> bool:

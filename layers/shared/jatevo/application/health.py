@@ -11,15 +11,16 @@ from them by what others met there.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from jatevo.application.ports import Clock, StoreError
-from jatevo.application.routes_store import HealthStore, Shared
+from jatevo.application.routes_store import HealthStore, Known, Shared
 from jatevo.domain.breaker import Breaker, Evidence, Failure, Rules, State
 from jatevo.domain.refusals import shown
 from jatevo.domain.routing import Standing
+from jatevo.domain.service import Pause, Service
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Health:
         self._read_at_ms: int | None = None
         self._reading: asyncio.Task[None] | None = None
         self._pools: dict[str, _Pool] = {}
+        self._service = Service()
         self._doubts: dict[tuple[str, str], _Doubt] = {}
         self._under_way: Counter[tuple[str, str]] = Counter()
         self._other_names: set[tuple[str, str, str]] = set()
@@ -68,6 +70,10 @@ class Health:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._read(now_ms))
         await asyncio.shield(self._reading)
+
+    def pause(self) -> Pause | None:
+        """Return what stops the service, as this process knows it."""
+        return self._service.pause_at(self._clock.now_ms() // 1000)
 
     def forget(self) -> None:
         """Have the next request read anew what is shared."""
@@ -212,7 +218,9 @@ class Health:
             self._take(read, now_ms)
         self._read_at_ms = now_ms
 
-    def _take(self, read: Mapping[str, Shared], now_ms: int) -> None:
+    def _take(self, known: Known, now_ms: int) -> None:
+        read = known.pools
+        self._service = known.service
         for pool_id in self._pools.keys() | read.keys():
             pool = self._pool(pool_id)
             shared = read.get(pool_id, Shared())

@@ -1,5 +1,6 @@
 """
-The port to what processes share about pools: their breakers, and which an operator took out of use.
+The port to what processes share: the breakers of pools, which an operator took out of use, and whether the service
+takes requests at all. One read brings all of it.
 """
 
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from jatevo.domain.breaker import Breaker
+from jatevo.domain.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,23 @@ class Shared:
     """When the breaker last changed its state."""
 
 
-class HealthStore(Protocol):
-    """Breakers and drained pools. Raises StoreError."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is shared. A pool that is not there has never failed."""
 
-    async def read(self) -> Mapping[str, Shared]:
-        """Return what is known, by pool. A pool that is not there has never failed. May be a moment old."""
+    pools: Mapping[str, Shared] = field(default_factory=dict)
+    service: Service = field(default_factory=Service)
+
+
+class HealthStore(Protocol):
+    """Breakers, drained pools and the service. Raises StoreError."""
+
+    async def read(self) -> Known:
+        """Return what is known. May be a moment old."""
+        ...
+
+    async def put_service(self, service: Service) -> bool:
+        """Store the service as changed from its version. Return False when somebody else has changed it meanwhile."""
         ...
 
     async def advance(self, pool_id: str, breaker: Breaker, *, now_ms: int) -> bool:

@@ -57,6 +57,7 @@ class Code(StrEnum):
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     SERVICE_UNAVAILABLE = "service_unavailable"
+    SERVICE_PAUSED = "service_paused"
     INTERNAL_ERROR = "internal_error"
 
 

@@ -1,17 +1,20 @@
 """
-The `HealthStore` port on DynamoDB: one item for each pool that ever failed or was drained, all in one partition.
+The `HealthStore` port on DynamoDB: one item for each pool that ever failed or was drained, and one of the service as
+a whole, all in one partition.
 
 One query reads them all, half a unit for the first 4 KB. A breaker and a drain are different attributes of an item,
 and neither write touches the other's.
 """
 
-from collections.abc import Mapping
-
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
-from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.items import Item, get_int, get_optional_int, get_text, number, text
 from jatevo.adapters.dynamodb.schema import POOLS_KIND, TableNames
-from jatevo.application.routes_store import Shared
+from jatevo.application.routes_store import Known, Shared
 from jatevo.domain.breaker import Breaker, State
+from jatevo.domain.service import Pause, Service
+
+_SERVICE = "(service)"
+"""The item of the service as a whole, beside those of pools: no pool can have this name."""
 
 
 class DynamoHealth:
@@ -21,9 +24,9 @@ class DynamoHealth:
         self._client = client
         self._table = names.health
 
-    async def read(self) -> Mapping[str, Shared]:
-        found: dict[str, Shared] = {}
-        start: Mapping[str, object] | None = None
+    async def read(self) -> Known:
+        found: dict[str, Item] = {}
+        start: Item | None = None
         while True:
             more = {} if start is None else {"ExclusiveStartKey": start}
             answer = await self._client.retried(
@@ -34,10 +37,35 @@ class DynamoHealth:
                 ExpressionAttributeValues={":kind": text(POOLS_KIND)},
                 **more,
             )
-            found |= {get_text(item, "pool"): _shared(item) for item in answer.get("Items", [])}
+            found |= {get_text(item, "pool"): item for item in answer.get("Items", [])}
             start = answer.get("LastEvaluatedKey")
             if start is None:
-                return found
+                service = found.pop(_SERVICE, None)
+                pools = {pool_id: _shared(item) for pool_id, item in found.items()}
+                return Known(pools, Service() if service is None else _service(service))
+
+    async def put_service(self, service: Service) -> bool:
+        item = {
+            **_key(_SERVICE),
+            "version": number(service.version + 1),
+            **({} if service.ceiling_nano_usd is None else {"ceiling": number(service.ceiling_nano_usd)}),
+        }
+        pause = service.pause
+        if pause is not None:
+            item |= {"paused_by": text(pause.by), "reason": text(pause.reason), "since": number(pause.since_unix_s)}
+            item |= {} if pause.until_unix_s is None else {"until": number(pause.until_unix_s)}
+        try:
+            await self._client.once(
+                "put_item",
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(#version) OR #version = :read",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":read": number(service.version)},
+            )
+        except ConditionRefused:
+            return False
+        return True
 
     async def advance(self, pool_id: str, breaker: Breaker, *, now_ms: int) -> bool:
         try:
@@ -91,6 +119,15 @@ class DynamoHealth:
 
 def _key(pool_id: str) -> Item:
     return {"kind": text(POOLS_KIND), "pool": text(pool_id)}
+
+
+def _service(item: Item) -> Service:
+    by = get_text(item, "paused_by")
+    pause = None
+    if by:
+        since, until = get_int(item, "since"), get_optional_int(item, "until")
+        pause = Pause(by, get_text(item, "reason"), since, until)
+    return Service(pause, get_optional_int(item, "ceiling"), get_int(item, "version"))
 
 
 def _shared(item: Item) -> Shared:

@@ -62,6 +62,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.UPSTREAM_UNAVAILABLE: (503, _API),
     Code.UPSTREAM_TIMEOUT: (504, _API),
     Code.SERVICE_UNAVAILABLE: (503, _API),
+    Code.SERVICE_PAUSED: (503, _API),
     Code.INTERNAL_ERROR: (500, _API),
 }
 _SHORT_RETRY_S = {
@@ -109,7 +110,7 @@ def wire_error(refusal: Refusal, now_unix_s: int, wording: ErrorWording) -> Wire
         headers["retry-after"] = str(_SHORT_RETRY_S[refusal.code])
     if refusal.retry_after_s is not None:
         headers["retry-after"] = str(refusal.retry_after_s)
-    if refusal.billable:
+    if refusal.billable or refusal.code is Code.SERVICE_PAUSED:
         headers["x-should-retry"] = "false"
     if refusal.code is Code.RATE_LIMITED and refusal.quota is not None:
         headers["retry-after"] = str(max(1, refusal.quota.resets_at_unix_s - now_unix_s))

@@ -16,6 +16,7 @@ from jatevo.application.administration.lanes import Lanes
 from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
 from jatevo.application.administration.routes import Routes
+from jatevo.application.administration.service import ServiceSwitch
 from jatevo.application.audit import Audit
 from jatevo.application.holdings_refresh import HoldingsRefresh
 from jatevo.application.snapshots import Snapshots
@@ -40,3 +41,4 @@ class Administration:
     lanes: Lanes
     audit: Audit
     grants: Grants
+    service: ServiceSwitch

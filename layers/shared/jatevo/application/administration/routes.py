@@ -82,7 +82,7 @@ class Routes:
 
     async def all(self) -> Sequence[RouteHealth]:
         """Return every route of the catalogue in force, by model, as stored at this moment."""
-        catalogue, known = await self._directory.catalogue(), await self._store.read()
+        catalogue, known = await self._directory.catalogue(), (await self._store.read()).pools
         now_ms = self._clock.now_ms()
         shared_lane = catalogue.lane(SHARED)
         assert shared_lane is not None, "the shared lane is there without being listed"
@@ -105,7 +105,7 @@ class Routes:
 
     async def shared(self, pool_id: str) -> Shared:
         """Return what is stored of a pool."""
-        return (await self._store.read()).get(pool_id, Shared())
+        return (await self._store.read()).pools.get(pool_id, Shared())
 
     async def decide(self, question: Question) -> Sequence[Decision] | Refusal:
         """Return how a request would be routed at this moment, and why. Nothing is reserved and nobody is asked."""
