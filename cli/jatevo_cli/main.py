@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["local"]:
         return _local(arguments[1:])
+    if arguments[:1] == ["alarms"]:
+        return _alarms(arguments[1:])
     if arguments[:1] == ["doctor"]:
         return _doctor(arguments[1:])
     options = parser().parse_args(arguments)
@@ -61,6 +63,17 @@ def _local(arguments: Sequence[str]) -> int:
         return 2
     sys.argv = ["jatevo local", *arguments]
     status: int = stack.main()
+    return status
+
+
+def _alarms(arguments: Sequence[str]) -> int:
+    """Judge the alarms of the template by what the local stack has measured."""
+    try:
+        alarms = importlib.import_module("jatevo_local.alarms")
+    except ModuleNotFoundError as error:
+        print(f"jatevo: the local stack is not installed here ({error.name} is missing)", file=sys.stderr)
+        return 2
+    status: int = alarms.main(arguments)
     return status
 
 

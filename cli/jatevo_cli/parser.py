@@ -13,6 +13,7 @@ Use and operate a Jatevo Gateway.
   jatevo key …     your account's API keys
   jatevo admin …   accounts, keys, the catalogue and the books of a running gateway
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
+  jatevo alarms    say which alarms hold now, on this machine
   jatevo doctor …  look for what would make a deploy into an AWS account fail
 """
 _ADMIN = """\
@@ -49,9 +50,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = top.add_subparsers(metavar="{wallet,key,admin,local,doctor}", required=True)
+    groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,doctor}", required=True)
     owner_parser.add_groups(groups)
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
+    groups.add_parser("alarms", help="say which alarms of the template hold now, on this machine", add_help=False)
     groups.add_parser("doctor", help="look for what would make a deploy fail", add_help=False)
     admin = groups.add_parser(
         "admin",

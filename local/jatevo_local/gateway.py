@@ -6,17 +6,21 @@ environment. SIGTERM lets answers under way be settled before the process ends.
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jatevo.bootstrap import Gateway, settings_from
+from jatevo.bootstrap import Gateway, Settings, settings_from
 from jatevo_account.handler import create_app as account_app
+from jatevo_admin.guard import Guard
 from jatevo_admin.handler import create_app as admin_app
 from jatevo_inference.handler import create_app as inference_app
 from jatevo_local.demo_wallet import PREFIX as LOCAL_PREFIX
 from jatevo_local.demo_wallet import DemoWallet, demo_wallet_app, demo_wallet_from
+from jatevo_local.exposition import Exposition
+from jatevo_local.measured import InPlaceOfAws
 from jatevo_local.ports import LOOPBACK
 from jatevo_site.handler import create_app as site_app
 
@@ -29,6 +33,7 @@ STREAMED = (
     "/backend-api/codex/responses",
     "/backend-api/codex/responses/compact",
 )
+METRICS_PATH = "/admin/v1/metrics"
 _CONNECTIONS_END_S = 10
 
 
@@ -37,7 +42,9 @@ class Routes:
 
     def __init__(self, gateway: Gateway, wallet: DemoWallet | None = None) -> None:
         self._inference: ASGIApp = inference_app(gateway)
+        self._measured = measured_in(gateway.settings)
         self._prefixes: tuple[tuple[str, ASGIApp], ...] = (
+            *self._metrics(gateway),
             ("/admin/v1", admin_app(gateway)),
             ("/v1", account_app(gateway)),
             ("/account/v1", account_app(gateway)),
@@ -47,7 +54,24 @@ class Routes:
         self._site: ASGIApp = site_app(gateway)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope)(scope, receive, send)
+        if self._measured is None or scope["type"] != "http":
+            await self._app(scope)(scope, receive, send)
+            return
+        measured = self._measured
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                measured.answered(message["status"], time.time_ns() // 1_000_000)
+            await send(message)
+
+        await self._app(scope)(scope, receive, counted)
+
+    def _metrics(self, gateway: Gateway) -> tuple[tuple[str, ASGIApp], ...]:
+        """What scrapers ask: for operators only, and only where it is known what all processes have measured."""
+        folder = metrics_folder(gateway.settings)
+        if folder is None:
+            return ()
+        return ((METRICS_PATH, Guard(Exposition(folder), gateway.administration().operators)),)
 
     def _app(self, scope: Scope) -> ASGIApp:
         if scope["type"] == "lifespan" or scope["path"].rstrip("/") in STREAMED:
@@ -56,6 +80,17 @@ class Routes:
             if scope["path"] == prefix or scope["path"].startswith(f"{prefix}/"):
                 return app
         return self._site
+
+
+def metrics_folder(settings: Settings) -> Path | None:
+    """Return where the stack's processes write what they measure; None where they do not."""
+    return None if settings.metrics in {"off", "stdout"} else Path(settings.metrics).parent
+
+
+def measured_in(settings: Settings) -> InPlaceOfAws | None:
+    """Return what writes, beside this process's own metrics, those of the services that it stands in for."""
+    folder = metrics_folder(settings)
+    return None if folder is None else InPlaceOfAws(folder / f"aws-{Path(settings.metrics).name}")
 
 
 def main() -> None:

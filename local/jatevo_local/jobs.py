@@ -17,6 +17,7 @@ from jatevo_holdings.refresh import lambda_handler as refresh
 from jatevo_holdings.snapshot import lambda_handler as snapshot
 from jatevo_local.chain import Node
 from jatevo_local.demo_chain import publish_price
+from jatevo_local.gateway import measured_in
 from jatevo_price_oracle.handler import lambda_handler as decide_price
 from jatevo_reconciliation.handler import lambda_handler as audit
 from jatevo_sweeper.handler import lambda_handler as sweep
@@ -26,11 +27,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A handler and how often it runs."""
+    """A handler, how often it runs, and the template's queue in which a run of it that failed would wait."""
 
     name: str
     every_s: int
     handler: Callable[[dict[str, Any], object], object]
+    queue: str = ""
 
 
 def keep_price_fresh(_event: dict[str, Any], _context: object) -> None:
@@ -43,21 +45,26 @@ def keep_price_fresh(_event: dict[str, Any], _context: object) -> None:
 
 JOBS = (
     Job("demo_price", 60, keep_price_fresh),
-    Job("reservation_sweeper", 60, sweep),
-    Job("price_oracle", 30, decide_price),
-    Job("holdings_snapshot", 60, snapshot),
-    Job("holdings_refresh", 60, refresh),
-    Job("reconciliation", 600, audit),
+    Job("reservation_sweeper", 60, sweep, "SweeperDeadLetters"),
+    Job("price_oracle", 30, decide_price, "PriceOracleDeadLetters"),
+    Job("holdings_snapshot", 60, snapshot, "HoldingsDeadLetters"),
+    Job("holdings_refresh", 60, refresh, "HoldingsDeadLetters"),
+    Job("reconciliation", 600, audit, "ReconciliationDeadLetters"),
 )
 
 
 def repeat(job: Job) -> None:
-    """Run a job at once, and then for ever."""
+    """Run a job at once, and then for ever. What failed waits in its queue until the job next succeeds."""
+    measured, waiting = measured_in(settings_from()), 0
     while True:
         try:
             job.handler({"source": "aws.scheduler", "detail-type": "Scheduled Event"}, None)
+            waiting = 0
         except Exception:  # noqa: BLE001 - the job runs again when its time comes
             _log.exception("the job %s failed", job.name)
+            waiting += 1
+        if measured is not None and job.queue:
+            measured.dead_letters(job.queue, waiting, time.time_ns() // 1_000_000)
         time.sleep(job.every_s)
 
 
