@@ -285,7 +285,9 @@ async def holdings_are_counted(cloud: Cloud) -> None:
         await invoked(cloud, "HoldingsSnapshotFunction", event)
     door = await Door(cloud.client).signed_in(evm)
     assert await budget(door) == "11.00"
-    key = (await door.ask("POST", "/account/v1/keys", {"name": "mine"})).json()
+    answer = await door.ask("POST", "/account/v1/keys", {"name": "mine"})
+    assert answer.is_success, (answer.text, cloud.log())
+    key = answer.json()
     unknown_again(cloud, evm, entitled_day="2000-01-01")
     await expect(cloud, {"authorization": f"Bearer {key['key']}"}, 200)
     assert (await door.link(solana)).status_code in {200, 201}

@@ -74,7 +74,8 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    for routes in (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings, routing, auditing, service):
+    own = (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings)
+    for routes in (*own, routing, auditing, service):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 

@@ -21,23 +21,24 @@ def service(administration: Administration) -> APIRouter:
 
     @router.post("/stop")
     async def stop(body: ReasonBody, request: Request) -> Json:
-        operator, before = request.state.operator, _shape(await switch.show())
-        after = _shape(await switch.stop(operator, body.reason))
-        await audit.note(operator, "service.stop", "service", before, after)
+        operator = request.state.operator
+        async with audit.changing(operator, "service.stop", "service", body.given()) as trail:
+            before, after = _shape(await switch.show()), _shape(await switch.stop(operator, body.reason))
+            trail.made(before, after)
         return after
 
     @router.post("/resume")
     async def resume(body: ReasonBody, request: Request) -> Json:
-        before = _shape(await switch.show())
-        after = _shape(await switch.resume(body.reason))
-        await audit.note(request.state.operator, "service.resume", "service", before, after | {"reason": body.reason})
+        async with audit.changing(request.state.operator, "service.resume", "service", body.given()) as trail:
+            before, after = _shape(await switch.show()), _shape(await switch.resume(body.reason))
+            trail.made(before, after | {"reason": body.reason})
         return after
 
     @router.put("/ceiling")
     async def set_ceiling(body: CeilingBody, request: Request) -> Json:
-        before = _shape(await switch.show())
-        after = _shape(await switch.set_ceiling(body.wanted(), body.reason))
-        await audit.note(request.state.operator, "service.ceiling", "service", before, after | {"reason": body.reason})
+        async with audit.changing(request.state.operator, "service.ceiling", "service", body.given()) as trail:
+            before, after = _shape(await switch.show()), _shape(await switch.set_ceiling(body.wanted(), body.reason))
+            trail.made(before, after | {"reason": body.reason})
         return after
 
     return router
