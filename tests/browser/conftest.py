@@ -112,6 +112,7 @@ def shot() -> Shot:
 
     def keep(page: Page, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
+        page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
         page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
     return keep

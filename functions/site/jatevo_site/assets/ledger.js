@@ -8,7 +8,7 @@ import { clock, lastDays } from "./time.js";
 /** @type {Record<string, [string, string, string]>} by outcome: tone, words, explanation */
 const OUTCOMES = {
   charged: ["good", "Charged", "Answered, and charged what it cost"],
-  released: ["", "Not charged", "The model gave no answer; money and request were given back"],
+  released: ["", "Not charged", "Nothing came of it; money and request were given back"],
   expired: ["warn", "Given up", "It never ended; the money was given back, the request stays counted"],
 };
 
