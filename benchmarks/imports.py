@@ -51,12 +51,15 @@ def surroundings(function: BuiltFunction, tables: dict[str, str]) -> dict[str, s
 
 def cost(arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """CPU in milliseconds and peak memory in MB of one process."""
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own function
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    watched = [*arguments[:-1], f"{arguments[-1]}; print(open('/proc/self/status').read())"]
+    with subprocess.Popen(watched, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(arguments)} failed")
-    return (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1000
+    return (used.ru_utime + used.ru_stime) * 1000, int(said.partition("VmHWM:")[2].split()[0]) / 1000
 
 
 def by_package(arguments: list[str], environment: dict[str, str], entry: str) -> Counter[str]:
@@ -78,7 +81,7 @@ def tell(function: BuiltFunction, tables: dict[str, str]) -> None:
     costs = [cost(arguments, environment) for _ in range(ROUNDS + 1)][1:]
     cpu_ms = statistics.median(cpu for cpu, _ in costs)
     print(f"\n{function.name}: {cpu_ms:.0f} ms CPU, {max(peak for _, peak in costs):.0f} MB")
-    bare_ms = statistics.median(cost([arguments[0], "-c", ""], environment)[0] for _ in range(ROUNDS))
+    bare_ms = statistics.median(cost([arguments[0], "-c", "pass"], environment)[0] for _ in range(ROUNDS))
     spent = by_package(arguments, environment, function.handler.rpartition(".")[0])
     scale = min(1.0, (cpu_ms - bare_ms) * 1000 / spent.total())
     parts = {name: us * scale / 1000 for name, us in spent.items()}

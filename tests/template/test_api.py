@@ -170,6 +170,15 @@ def test_what_api_gateway_answers_by_itself_has_our_shape_and_repeats_nothing(bo
     assert responses["THROTTLED"]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
 
 
+def test_a_dedicated_lanes_api_is_as_careful(resources: dict[str, Any]) -> None:
+    common, dedicated = (resources[name]["Properties"] for name in ("ApiStage", "DedicatedLaneApiStage"))
+    for setting in ("MethodSettings", "AccessLogSetting"):
+        assert dedicated[setting] == common[setting], setting
+    common, dedicated = (resources[name]["Properties"]["Body"] for name in ("Api", "DedicatedLaneApi"))
+    for part in ("gateway-responses", "binary-media-types"):
+        assert dedicated[f"x-amazon-apigateway-{part}"] == common[f"x-amazon-apigateway-{part}"], part
+
+
 def test_a_changed_parameter_reaches_the_stage(resources: dict[str, Any]) -> None:
     """SAM names a deployment after the API's text, in which parameters are not resolved, unless it always deploys."""
     names = [name for name, r in resources.items() if r["Type"] == "AWS::ApiGateway::Deployment"]
