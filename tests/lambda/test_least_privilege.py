@@ -38,6 +38,7 @@ def chat(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # it drives every function there is
 async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) -> None:
     await operators_work(cloud)
     await customers_chat(cloud)

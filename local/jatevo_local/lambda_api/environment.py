@@ -44,6 +44,7 @@ class Environment:
         self._watch_task: asyncio.Task[None] | None = None
         self._clock_task: asyncio.Task[None] | None = None
         self._timed_out = False
+        self._initialised = False
         self._born_s = time.time()
         self.calls = 0
 
@@ -88,6 +89,7 @@ class Environment:
         await self.api.stop()
 
     def _asked(self) -> None:
+        self._initialised = True
         self._on_idle(self)
 
     async def _watch(self) -> None:
@@ -112,7 +114,7 @@ class Environment:
     async def _keep_time(self) -> None:
         while True:
             deadline_s = self.api.deadline_s
-            if deadline_s is None and self.api.has_calls:
+            if deadline_s is None and self.api.has_calls and not self._initialised:
                 deadline_s = self._born_s + self.spec.init_timeout_s + self.spec.timeout_s
             if deadline_s is not None and time.time() >= deadline_s:
                 self._timed_out = True

@@ -81,11 +81,16 @@ class Aws:
         return 200, {"Name": name, "SecretString": value}
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections waiting to be taken: a full queue has the next one wait for seconds, as functions never would."""
+
+
 @contextmanager
 def serving(aws: Aws) -> Iterator[Aws]:
     """Serve it on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(aws))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(aws))
     aws.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
