@@ -113,6 +113,11 @@ def account_list(api: Api, _options: argparse.Namespace) -> Shown:
     return Shown({"accounts": accounts, "next": None}, text.table(header, rows, "no accounts"))
 
 
+def account_erase(api: Api, options: argparse.Namespace) -> Shown:
+    answer = api.post(path("accounts", options.account, "erase"))
+    return Shown(answer, text.fields(answer.items()))
+
+
 def key_create(api: Api, options: argparse.Namespace) -> Shown:
     answer = api.post(path("accounts", options.account, "keys"), _json(_sent(options, _KEY_FIELDS)))
     shown = text.fields([("key", answer["key"]), *_key_fields(answer)])

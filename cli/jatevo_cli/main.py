@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _alarms(arguments[1:])
     if arguments[:1] == ["doctor"]:
         return _doctor(arguments[1:])
+    if arguments[:1] == ["tables"]:
+        return _tables(arguments[1:])
     options = parser().parse_args(arguments)
     try:
         return _administer(options)
@@ -75,6 +77,12 @@ def _alarms(arguments: Sequence[str]) -> int:
         return 2
     status: int = alarms.main(arguments)
     return status
+
+
+def _tables(arguments: Sequence[str]) -> int:
+    from jatevo_cli import tables  # noqa: PLC0415 - it alone needs boto3
+
+    return tables.main(arguments)
 
 
 def _doctor(arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ Use and operate a Jatevo Gateway.
   jatevo admin …   accounts, keys, the catalogue and the books of a running gateway
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
   jatevo alarms    say which alarms hold now, on this machine
+  jatevo tables …  back up, restore and migrate the tables of a gateway
   jatevo doctor …  look for what would make a deploy into an AWS account fail
 """
 _ADMIN = """\
@@ -50,10 +51,11 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,doctor}", required=True)
+    groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,tables,doctor}", required=True)
     owner_parser.add_groups(groups)
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
     groups.add_parser("alarms", help="say which alarms of the template hold now, on this machine", add_help=False)
+    groups.add_parser("tables", help="back up, restore and migrate the tables of a gateway", add_help=False)
     groups.add_parser("doctor", help="look for what would make a deploy fail", add_help=False)
     admin = groups.add_parser(
         "admin",
@@ -176,6 +178,9 @@ def _account(topic: Subparsers) -> None:
     for flag, value in (("--enable", True), ("--disable", False)):
         switch.add_argument(flag, action="store_const", const=value, dest="enabled", default=argparse.SUPPRESS)
     _command(topic, "list", commands.account_list, "list all accounts")
+    erase = _command(topic, "erase", commands.account_erase, "erase what is known of its owner; the books stay")
+    _by_id(erase, "account")
+    erase.add_argument("--yes", action="store_true", required=True, help="there is no way back")
 
 
 def _quotas(command: argparse.ArgumentParser) -> None:

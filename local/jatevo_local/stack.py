@@ -75,6 +75,7 @@ def _start(options: Options, children: Children) -> None:
     require_free(options.port, purpose="the gateway", remedy="choose another one: make run PORT=8001")
     engine = start_engine(children, free_port(), options.data / "dynamodb.db")
     created = create_missing_tables(engine.endpoint_url)
+    (options.data / "engine-url").write_text(engine.endpoint_url)  # for `jatevo tables --local`
     model_key = kept_secret(options.data / "model-key")
     models = [start_model(children, _kept_port(port), model_key, name) for name, port in _models(options)]
     token = kept_secret(options.data / "admin-token")

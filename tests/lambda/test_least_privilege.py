@@ -51,6 +51,7 @@ async def test_every_role_allows_exactly_what_its_function_does(cloud: Cloud) ->
     await a_pool_fails(cloud)
     await the_price_is_decided(cloud)
     await the_books_are_audited(cloud)
+    await an_account_is_erased(cloud)
     assert cloud.aws.refused == []
     unused = {
         name: sorted(str(held) for held in held_by(name) if not any(held.covers(call) for call in called(cloud, name)))
@@ -246,6 +247,20 @@ async def the_books_are_audited(cloud: Cloud) -> None:
         if json.loads(await reply.whole())["day"] is None:
             break
     assert (await cloud.admin.get(f"/audits/{day}")).json()["difference_count"] == 0
+
+
+async def an_account_is_erased(cloud: Cloud) -> None:
+    """With a session, a wallet and a response to go."""
+    inside = await Door(cloud.client).signed_in(EvmPerson())
+    account = await inside.account_id()
+    await asyncio.sleep(1.1)  # what functions remember of an account
+    limits = {"requests_per_day": 5, "budget_usd_per_day": "1.00"}
+    (await cloud.admin.patch(f"/accounts/{account}", json=limits)).raise_for_status()
+    made = (await inside.ask("POST", "/account/v1/keys", {})).raise_for_status().json()
+    headers = {"authorization": f"Bearer {made['key']}"}
+    await kept(cloud, headers, "POST", "/responses", {"input": "one"})
+    erased = (await cloud.admin.post(f"/accounts/{account}/erase")).raise_for_status().json()
+    assert (erased["keys"], erased["wallets"], erased["stored_items"]) == (1, 1, 1)
 
 
 async def the_price_is_decided(cloud: Cloud) -> None:

@@ -17,6 +17,7 @@ WITH_TTL = {
     "jatevo-windows",
     "jatevo-ledger",
     "jatevo-sessions",
+    "jatevo-wallets",
     "jatevo-responses",
     "jatevo-prices",
     "jatevo-holdings",
@@ -203,6 +204,7 @@ def test_only_those_who_keep_or_show_responses_reach_their_bucket(resources: dic
     assert reached == {
         "InferenceRole": ["s3:GetObject", "s3:PutObject"],
         "AccountRole": ["s3:DeleteObject", "s3:GetObject"],
+        "AdminRole": "s3:DeleteObject",
     }
 
 

@@ -5,6 +5,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 |--------------------------------------------------------------|-----------------------------------------------------|
 | `GET PUT /catalog`                                           | the catalogue in force, or `?version=`; apply one   |
 | `GET POST /accounts`, `GET PATCH /accounts/{id}`             | accounts                                            |
+| `POST /accounts/{id}/erase`                                  | what is known of a person goes, the books stay      |
 | `GET POST /accounts/{id}/grants`                             | the balance and its grants; grant, or take back     |
 | `GET POST /accounts/{id}/keys`                               | an account's keys; a new key is shown once          |
 | `PATCH /keys/{id}`, `POST /keys/{id}/disable`                | change a key; stop it for good                      |
@@ -74,7 +75,7 @@ def create_app(administration: Administration) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
-    own = (_catalogue, _accounts, _grants, _keys, _books, _operators, _prices, _holdings)
+    own = (_catalogue, _accounts, _erasure, _grants, _keys, _books, _operators, _prices, _holdings)
     for routes in (*own, routing, auditing, service):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
@@ -133,6 +134,20 @@ def _accounts(administration: Administration) -> APIRouter:
                 after = account_shape(await administration.refresh.account(account_id) or changed.after)
                 trail.made(before, after)
         return after
+
+    return router
+
+
+def _erasure(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/accounts/{account_id}/erase")
+    erasure, audit = administration.erasure, administration.audit
+
+    @router.post("")
+    async def erase(account_id: str, request: Request) -> Json:
+        async with audit.changing(request.state.operator, "account.erase", account_id[:64]) as trail:
+            erased = asdict(await erasure.erase(account_id))
+            trail.made(None, erased)
+            return {"account_id": account_id, **erased}
 
     return router
 

@@ -40,6 +40,7 @@ from jatevo.domain.windows import Limits
 
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
+    from jatevo.adapters.dynamodb.responses import Objects
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.administration.routes import Routes
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
 JTVO = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/token:9VY2rDbtsBmTsBxoRF8hWSEUKGqnoQoe9V6W3JnjNgfm"
 """The real token, by its mint: others use its name."""
 _ETHEREUM = 1
+_SHORTEST_LEDGER_DAYS = 100
+"""Longer than a month's window and its audits may need."""
 _SNAPSHOTS_KEPT_S = 14 * 86_400
 """Far longer than a snapshot counts, so that an operator can look into what a budget came from."""
 
@@ -100,6 +103,8 @@ class Settings:
     only_lane: str = ""
     """The one lane that this process serves; empty for all."""
     window_retention_days: int = 90
+    ledger_retention_days: int = 0
+    """How long decisions are kept; 0: for ever."""
     top_up_url: str = ""
     operator_token: str = ""
     """Makes the first operator, and follows it when it changes; the token, or `ssm:` or `secret:` and where it is."""
@@ -270,6 +275,8 @@ def _check_texts(settings: Settings) -> None:
     if settings.log_format not in FORMATS or settings.log_level not in LEVELS:
         raise SettingsError(f"JATEVO_LOG_FORMAT is one of {FORMATS}, JATEVO_LOG_LEVEL one of {LEVELS}")
     _usd("DAY_CEILING_USD", settings.day_ceiling_usd)
+    if 0 < settings.ledger_retention_days < _SHORTEST_LEDGER_DAYS:
+        raise SettingsError(f"JATEVO_LEDGER_RETENTION_DAYS must be 0, for ever, or at least {_SHORTEST_LEDGER_DAYS}")
     _ = settings.entitlement_policy, settings.bounds_of_prices, settings.chain_ids
     _token("SOLANA_TOKEN", settings.solana_token, Namespace.SOLANA)
 
@@ -359,7 +366,7 @@ class Gateway(Process):
         self.options = ClientOptions(region=settings.region, endpoint_url=settings.dynamodb_endpoint or None)
         self.dynamodb = DynamoClient(self.options, self.meter, Credentials(self.environment))
         self.windows = DynamoWindows(self.dynamodb, self.names, retention_s=settings.window_retention_days * 86_400)
-        self.ledger = DynamoLedger(self.dynamodb, self.names)
+        self.ledger = DynamoLedger(self.dynamodb, self.names, retention_days=settings.ledger_retention_days or None)
         self.directory = DynamoDirectory(self.dynamodb, self.names, self.clock, keep_ms=settings.directory_keep_ms)
         self.health = Health(
             DynamoHealth(self.dynamodb, self.names),
@@ -379,12 +386,14 @@ class Gateway(Process):
         from jatevo.adapters.dynamodb.grants import DynamoGrants
         from jatevo.adapters.dynamodb.health import DynamoHealth
         from jatevo.adapters.dynamodb.models import Tables
+        from jatevo.adapters.dynamodb.personal_data import DynamoPersonalData
         from jatevo.adapters.dynamodb.registry import DynamoRegistry
         from jatevo.application.administration import Administration
         from jatevo.application.administration.accounts import Accounts
         from jatevo.application.administration.books import Books
         from jatevo.application.administration.catalogues import Catalogues
         from jatevo.application.administration.corrections import Corrections
+        from jatevo.application.administration.erasure import Erasure
         from jatevo.application.administration.grants import Grants
         from jatevo.application.administration.keys import Keys
         from jatevo.application.administration.lanes import Lanes
@@ -398,9 +407,13 @@ class Gateway(Process):
         limits = LimitChanges(self.windows, self.clock)
         first = _first_operator(self._operator_token())
         forget = self.directory.forget
+        accounts = Accounts(registry, limits, self.clock, self.randomness, forget=forget)
+        keys = Keys(registry, limits, self.clock, self.randomness, forget=forget)
+        personal = DynamoPersonalData(self.dynamodb, self.names, self._objects())
         return Administration(
-            accounts=Accounts(registry, limits, self.clock, self.randomness, forget=forget),
-            keys=Keys(registry, limits, self.clock, self.randomness, forget=forget),
+            accounts=accounts,
+            keys=keys,
+            erasure=Erasure(accounts, keys, self.sessions(), personal, self.windows, self.clock),
             catalogues=Catalogues(registry, self.clock, forget=forget, variables=self._catalogue_variables()),
             operators=Operators(registry, self.clock, self.randomness, first=first),
             books=Books(registry, self.windows, self.ledger, self.usage(), self.clock),
@@ -560,20 +573,25 @@ class Gateway(Process):
         from jatevo.adapters.dynamodb.day_audits import DynamoDayAudits
         from jatevo.application.day_audits import DayAudits
 
-        return DayAudits(DynamoDayAudits(self.dynamodb, self.names), self.reconciliation(), self.clock)
+        store = DynamoDayAudits(self.dynamodb, self.names)
+        return DayAudits(store, self.reconciliation(), self.usage(), self.clock)
 
     def histories(self) -> "Histories":
         """Return what keeps responses and conversations."""
         from jatevo.adapters.dynamodb.conversations import DynamoConversations
         from jatevo.adapters.dynamodb.responses import DynamoResponses
-        from jatevo.adapters.objects import S3Objects
         from jatevo.application.histories import Histories
 
-        bucket = self.settings.responses_bucket
-        objects = S3Objects(bucket, self.settings.region) if bucket else None
-        responses = DynamoResponses(self.dynamodb, self.names, self.clock, objects)
+        responses = DynamoResponses(self.dynamodb, self.names, self.clock, self._objects())
         conversations = DynamoConversations(self.dynamodb, self.names, self.clock, responses)
         return Histories(responses, conversations, self.clock)
+
+    def _objects(self) -> "Objects | None":
+        """Return where larger things are kept; None where no bucket is set."""
+        from jatevo.adapters.objects import S3Objects
+
+        bucket = self.settings.responses_bucket
+        return S3Objects(bucket, self.settings.region) if bucket else None
 
     def inference(self) -> "Inference":
         """Return the use case of the streamed routes."""

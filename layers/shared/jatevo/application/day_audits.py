@@ -13,6 +13,7 @@ from typing import Protocol
 
 from jatevo.application.ports import Clock
 from jatevo.application.reconciliation import AccountAudit, Reconciliation
+from jatevo.application.usage import UsageReports
 from jatevo.domain.binding import Kind, kind_of
 from jatevo.domain.calendar import DAY_S, days_between, utc_day
 from jatevo.domain.reconciliation import Difference, Due
@@ -92,9 +93,10 @@ class ReportStore(Protocol):
 class DayAudits:
     """Audits finished days."""
 
-    def __init__(self, store: ReportStore, reconciliation: Reconciliation, clock: Clock) -> None:
+    def __init__(self, store: ReportStore, reconciliation: Reconciliation, usage: UsageReports, clock: Clock) -> None:
         self._store = store
         self._reconciliation = reconciliation
+        self._usage = usage
         self._clock = clock
 
     async def run(self, has_time: Callable[[], bool] = lambda: True) -> DayReport | None:
@@ -135,7 +137,11 @@ class DayAudits:
 
         async def one(account_id: str) -> AccountAudit:
             async with places:
-                return await self._reconciliation.account(account_id, day)
+                audit = await self._reconciliation.account(account_id, day)
+                if audit.sums.entries:
+                    # Folds the day, so that usage outlives its entries, and statements are one read.
+                    await self._usage.day(account_id, day)
+                return audit
 
         return await asyncio.gather(*map(one, ids))
 

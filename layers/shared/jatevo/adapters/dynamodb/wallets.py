@@ -1,8 +1,8 @@
 """
 The `WalletStore` port on DynamoDB.
 
-A wallet's item is never deleted: unlinking removes the account from it, and with that from the index, and leaves what
-the wallet counted for today (`claimed_day`, `claimed_by`).
+Unlinking deletes no wallet's item: it removes the account from it, and with that from the index, and leaves what the
+wallet counted for today (`claimed_day`, `claimed_by`). Of an erased account it ends by its `ttl`, unless linked anew.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,9 +88,9 @@ class DynamoWallets:
         return {
             "TableName": self._table,
             "Key": _key(wallet),
-            "UpdateExpression": "SET #account = :account, #linked = :now",
+            "UpdateExpression": "SET #account = :account, #linked = :now REMOVE #ttl",
             "ConditionExpression": "attribute_not_exists(#account)",
-            "ExpressionAttributeNames": {"#account": "account_id", "#linked": "linked_at"},
+            "ExpressionAttributeNames": {"#account": "account_id", "#linked": "linked_at", "#ttl": "ttl"},
             "ExpressionAttributeValues": {":account": text(account_id), ":now": number(now_unix_s)},
         }
 

@@ -10,6 +10,7 @@ from jatevo.application.administration.accounts import Accounts
 from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
 from jatevo.application.administration.corrections import Corrections
+from jatevo.application.administration.erasure import Erasure
 from jatevo.application.administration.grants import Grants
 from jatevo.application.administration.keys import Keys
 from jatevo.application.administration.lanes import Lanes
@@ -33,6 +34,7 @@ class Administration:
     operators: Operators
     books: Books
     corrections: Corrections
+    erasure: Erasure
     sweeper: Sweeper
     prices: PriceAdministration
     snapshots: Snapshots
