@@ -255,7 +255,8 @@ async def an_account_is_erased(cloud: Cloud) -> None:
     account = await inside.account_id()
     await asyncio.sleep(1.1)  # what functions remember of an account
     limits = {"requests_per_day": 5, "budget_usd_per_day": "1.00"}
-    (await cloud.admin.patch(f"/accounts/{account}", json=limits)).raise_for_status()
+    answer = await cloud.admin.patch(f"/accounts/{account}", json=limits)
+    assert answer.status_code == 200, (answer.text, cloud.log())
     made = (await inside.ask("POST", "/account/v1/keys", {})).raise_for_status().json()
     headers = {"authorization": f"Bearer {made['key']}"}
     await kept(cloud, headers, "POST", "/responses", {"input": "one"})
