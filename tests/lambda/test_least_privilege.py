@@ -215,6 +215,7 @@ async def reservations_left_behind_are_ended(cloud: Cloud) -> None:
     await asyncio.sleep(5)  # a reservation expires four seconds after it was made
     assert (await cloud.admin.post("/sweep", json={})).json()["expired"] >= len(left)
     left = [await leave_behind(cloud)]
+    await expect(cloud, await cloud.customer(), 200)  # something that the day has come to
     deadline = time.monotonic() + 20
     while (await cloud.admin.get(f"/accounts/{left[0]['account']}/window")).json()["open"]:
         assert time.monotonic() < deadline

@@ -45,7 +45,7 @@ from jatevo.application.counters import Counters
 from jatevo.application.exchange import InferenceRequest
 from jatevo.application.histories import Histories
 from jatevo.application.inference import DRAIN_PATIENCE_S, Inference, Streaming
-from jatevo.application.journal import Chronicle, Journal
+from jatevo.application.journal import Chronicle, Journal, Tracing
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.application.relay import Completed, Rejected
 from jatevo.domain import ids
@@ -106,6 +106,8 @@ class InferenceServices:
     histories: Histories
     playground: PlaygroundCallers
     chronicle: Chronicle
+    tracing: Tracing | None = None
+    """None: nothing is traced."""
 
 
 class InferenceApp:
@@ -137,6 +139,8 @@ class InferenceApp:
     async def drain(self, patience_s: float | None = DRAIN_PATIENCE_S) -> None:
         """Settle everything under way, cutting short what takes longer than `patience_s`."""
         await self._services.inference.drain(patience_s)
+        if self._services.tracing is not None:
+            await self._services.tracing.flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -170,6 +174,8 @@ class _Request:
             method=scope["method"],
             route="" if endpoint is None else scope["path"].rstrip("/"),
         )
+        if services.tracing is not None:
+            services.tracing.begin(self._journal, header(scope, "traceparent"))
         self._caller: Caller | None = None
         self._body_read = False
         self._started = False
@@ -342,6 +348,8 @@ class _Request:
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
         headers = {"x-request-id": f"req_{self._id}"}
+        if self._journal.trace_id:
+            headers["x-trace-id"], headers["traceparent"] = self._journal.trace_id, self._journal.traceparent()
         if self._endpoint is not None and self._endpoint.echoed is not None:
             headers[self._endpoint.echoed] = (header(self._scope, self._endpoint.echoed) or self._id)[:_LONGEST_ECHO]
         if not self._body_read:

@@ -8,6 +8,7 @@ from jatevo_inference.playground import PlaygroundCallers
 def create_app(gateway: Gateway | None = None) -> InferenceApp:
     """Return the app, over the gateway of this process."""
     gateway = gateway or Gateway(settings_from())
+    tracer = gateway.tracer()
     return InferenceApp(
         InferenceServices(
             access=gateway.access,
@@ -18,6 +19,7 @@ def create_app(gateway: Gateway | None = None) -> InferenceApp:
             randomness=gateway.randomness,
             wording=gateway.settings.wording,
             histories=gateway.histories(),
-            chronicle=gateway.request_log("inference"),
+            chronicle=gateway.request_log("inference", tracer),
+            tracing=tracer,
         )
     )

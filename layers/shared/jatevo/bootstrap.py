@@ -41,6 +41,7 @@ from jatevo.domain.windows import Limits
 if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.holdings import DynamoHoldings
     from jatevo.adapters.dynamodb.responses import Objects
+    from jatevo.adapters.telemetry.tracing import Tracer
     from jatevo.application.administration import Administration
     from jatevo.application.administration.operators import FirstOperator
     from jatevo.application.administration.routes import Routes
@@ -161,6 +162,10 @@ class Settings:
     metrics: str = "off"
     """Where metrics go, a line in CloudWatch's embedded format at a time: `stdout`, a file's path, or `off`."""
 
+    traces: str = "off"
+    """Where traces go: a collector's address for OTLP over HTTP, such as http://127.0.0.1:4318, `stdout`, or `off`."""
+    traces_authorization: str = ""
+    """The authorization header that the collector wants, by reference: `env:`, `ssm:` or `secret:`; empty for none."""
     day_ceiling_usd: str = "0.00"
     """What a day may cost at most, margins included, before no more requests are taken; 0.00: no ceiling."""
 
@@ -333,9 +338,9 @@ class Process:
         self.randomness = SystemRandomness()
         self.meter = self._meter()
 
-    def request_log(self, function: str) -> RequestLog:
+    def request_log(self, function: str, tracer: "Tracer | None" = None) -> RequestLog:
         """Return what tells of the requests of a function."""
-        return RequestLog(function, self.meter)
+        return RequestLog(function, self.meter, None if tracer is None else tracer.told)
 
     def _meter(self) -> Meter:
         to = self.settings.metrics
@@ -628,6 +633,27 @@ class Gateway(Process):
             heartbeat_s=self.settings.heartbeat_s,
             failover_s=self.settings.failover_s,
         )
+
+    def tracer(self) -> "Tracer | None":
+        """Return what traces requests; None, with nothing loaded, unless settings say so. Raises SettingsError."""
+        to, authorization = self.settings.traces, self.settings.traces_authorization
+        if to == "off":
+            return None
+        from jatevo.adapters.telemetry.collector import Collector
+        from jatevo.adapters.telemetry.tracing import Send, Tracer
+
+        async def printed(export: bytes) -> None:
+            to_standard_output(export.decode())
+
+        try:
+            send: Send = (
+                printed
+                if to == "stdout"
+                else Collector(to, lambda: self.secrets(authorization) if authorization else None)
+            )
+        except ValueError as error:
+            raise SettingsError(f"JATEVO_TRACES: {error}") from error
+        return Tracer(send, self.clock, self.randomness, deployment=self.settings.table_prefix)
 
     def prices(self) -> "Prices":
         """Return where the token's price is read. Raises SettingsError."""

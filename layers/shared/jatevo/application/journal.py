@@ -26,12 +26,25 @@ class Tried:
     status: int
     began: float
     ended: float
+    span_id: str = ""
 
 
 class Chronicle(Protocol):
     """Is told of requests that are over. Never raises."""
 
     def ended(self, journal: "Journal") -> None: ...
+
+
+class Tracing(Protocol):
+    """Makes requests part of traces."""
+
+    def begin(self, journal: "Journal", traceparent: str | None) -> None:
+        """Let a request be part of its caller's trace, as its header names it, or of a new one."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until what was told is delivered: called before a process may be frozen."""
+        ...
 
 
 class _Nobody:
@@ -76,6 +89,8 @@ class Journal:
     span_id: str = ""
     parent_span_id: str = ""
     """Ids in hexadecimal as W3C Trace Context has them; empty while nothing is traced."""
+    sampled: bool = False
+    new_span_id: Callable[[], str] = lambda: ""
     _last: float = 0.0
     _open: int = 0
 
@@ -88,9 +103,13 @@ class Journal:
         self.phases[phase] = self.phases.get(phase, 0.0) + now - self._last
         self._last = now
 
-    def tried(self, pool: str, model: str, outcome: str, status: int, began: float) -> None:
+    def tried(self, pool: str, model: str, outcome: str, status: int, began: float, span_id: str = "") -> None:
         """Note a try that began at `began`."""
-        self.tries.append(Tried(pool, model, outcome, status, began, self.now()))
+        self.tries.append(Tried(pool, model, outcome, status, began, self.now(), span_id))
+
+    def traceparent(self, span_id: str = "") -> str:
+        """Return the header that makes what is asked, or answered, part of this trace: of this request, or of a try."""
+        return f"00-{self.trace_id}-{span_id or self.span_id}-{self.sampled:02x}"
 
     def __enter__(self) -> None:
         """Hold the journal open."""

@@ -263,17 +263,19 @@ class Tries:
     async def _outcome[T](self, candidate: Candidate, begin: Begin[T], opened: AsyncExitStack) -> Outcome[T]:
         """Ask one route, and note how it went."""
         journal = self._admitted.request.journal
-        began = journal.now()
-        outcome = await self._asked(candidate, begin, opened)
+        began, span_id = journal.now(), journal.new_span_id()
+        outcome = await self._asked(candidate, begin, opened, span_id)
         told, status = (ANSWERED, 200) if isinstance(outcome, Begun) else (outcome.refusal.code.value, outcome.status)
-        journal.tried(candidate.pool.id, candidate.route.model, told, status, began)
+        journal.tried(candidate.pool.id, candidate.route.model, told, status, began, span_id)
         return outcome
 
-    async def _asked[T](self, candidate: Candidate, begin: Begin[T], opened: AsyncExitStack) -> Outcome[T]:
+    async def _asked[T](
+        self, candidate: Candidate, begin: Begin[T], opened: AsyncExitStack, span_id: str
+    ) -> Outcome[T]:
         first_byte_s = candidate.pool.first_byte_s if self._admitted.request.stream else 0
         try:
             async with asyncio.timeout(first_byte_s or None):
-                answer = await opened.enter_async_context(self._upstream.open(self._call(candidate)))
+                answer = await opened.enter_async_context(self._upstream.open(self._call(candidate, span_id)))
                 if answer.status == 200:
                     return Begun(await begin(candidate, answer), candidate)
                 _log.warning("pool %s answered %d", candidate.pool.id, answer.status)
@@ -295,13 +297,15 @@ class Tries:
                 return Refusal(Code.CONTEXT_LENGTH_EXCEEDED, detail, param=self._admitted.input_field)
         return _REJECTED
 
-    def _call(self, candidate: Candidate) -> UpstreamCall:
+    def _call(self, candidate: Candidate, span_id: str) -> UpstreamCall:
         """Return the call for a route, with the very cap the reservation was made with."""
         reservation, request = self._admitted.reservation, self._admitted.request
         wire, pool = candidate.wire, candidate.pool
         cap = reservation.projection.output_cap
         body = wire.upstream_body(request, pool, model=candidate.route.model, output_cap=cap)
         headers = {**pool.headers, **((pool.zdr or {}) if request.zdr else {})}
+        if span_id:
+            headers["traceparent"] = request.journal.traceparent(span_id)
         return UpstreamCall(pool, wire.path, body, self._deadlines.upstream_ms, f"req_{reservation.id}", headers)
 
 

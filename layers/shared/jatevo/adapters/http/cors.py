@@ -8,7 +8,8 @@ from jatevo.adapters.http.asgi import AsgiApp, Message, Receive, Scope, Send
 
 _EXPOSED = (
     "x-request-id, retry-after, x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
-    "x-ratelimit-reset-requests, x-jatevo-budget-limit-usd, x-jatevo-budget-remaining-usd, x-jatevo-reset-at"
+    "x-ratelimit-reset-requests, x-jatevo-budget-limit-usd, x-jatevo-budget-remaining-usd, x-jatevo-reset-at, "
+    "x-trace-id"
 )
 
 
