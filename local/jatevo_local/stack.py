@@ -116,7 +116,7 @@ def _models(options: Options) -> list[tuple[str, Path]]:
 
 def telemetry_folder(data: Path) -> Path:
     """Return where the stack's processes write what they measure."""
-    folder = data / "metrics"
+    folder = (data / "metrics").resolve()  # built functions run elsewhere
     _make_folder(folder)
     return folder
 
