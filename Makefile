@@ -20,7 +20,7 @@ test: setup build ## run every test
 	@scripts/npm-packages tests/browser
 	$(BIN)/python -m pytest
 
-test-clients: setup ## run real clients against the gateway: Codex, OpenAI's, Vercel's and the Agents SDK
+test-clients: setup ## run real clients against the gateway: Codex, the SDKs of OpenAI, Anthropic and Vercel
 	@scripts/clients >/dev/null
 	$(BIN)/python -m pytest tests/clients
 

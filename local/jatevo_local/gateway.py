@@ -30,6 +30,8 @@ STREAMED = (
     "/v1/responses",
     "/v1/responses/compact",
     "/v1/responses/input_tokens",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
     "/backend-api/codex/responses",
     "/backend-api/codex/responses/compact",
 )

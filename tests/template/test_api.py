@@ -31,6 +31,8 @@ PATHS = (
     "/v1/responses/compact",
     "/v1/responses/resp_x",
     "/v1/responses/resp_x/input_items",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
     "/v1/conversations",
     "/v1/nothing",
     "/backend-api/codex/responses",

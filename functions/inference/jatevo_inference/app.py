@@ -1,9 +1,10 @@
 """
-The ASGI app of the streamed routes: `POST [/playground]/v1/chat/completions`, `POST /v1/responses` (also as
-`/backend-api/codex/responses`), and beside them `/compact` and `/v1/responses/input_tokens`.
+The ASGI app of the streamed routes: `POST [/playground]/v1/chat/completions`, `POST /v1/responses` and `/compact`
+below it (also under `/backend-api/codex`), `POST /v1/messages`, and the two that count what a request would come to.
 
 Bare ASGI, so that a cold start imports no framework. Every answer carries `x-request-id` and both counters; errors
-have OpenAI's shape; a stream that breaks is left without its regular end, so that no client takes it for whole.
+have the shape of the API that was asked; a stream that breaks is left without its regular end, so that no client takes
+it for whole.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from jatevo.adapters.http.asgi import (
     Receive,
     Scope,
     Send,
-    bearer_token,
     header,
     json_bytes,
     read_body,
@@ -39,7 +39,6 @@ from jatevo.adapters.wire.headers import (
     tightest,
     without_budget,
 )
-from jatevo.adapters.wire.sse import HEARTBEAT
 from jatevo.application.access import Access
 from jatevo.application.counters import Counters
 from jatevo.application.exchange import InferenceRequest
@@ -55,8 +54,10 @@ from jatevo_inference.endpoints import (
     ChatEndpoint,
     CodexEndpoint,
     CompactionEndpoint,
+    CountTokensEndpoint,
     Endpoint,
     InputTokensEndpoint,
+    MessagesEndpoint,
     ResponsesEndpoint,
     codex_wording,
 )
@@ -72,6 +73,8 @@ PLAYGROUND_PATH = "/playground/v1/chat/completions"
 RESPONSES_PATH = "/v1/responses"
 INPUT_TOKENS_PATH = "/v1/responses/input_tokens"
 COMPACT_PATH = "/v1/responses/compact"
+MESSAGES_PATH = "/v1/messages"
+COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 CODEX_PATH = "/backend-api/codex/responses"
 CODEX_COMPACT_PATH = "/backend-api/codex/responses/compact"
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -122,6 +125,8 @@ class InferenceApp:
             RESPONSES_PATH: ResponsesEndpoint(*made),
             INPUT_TOKENS_PATH: InputTokensEndpoint(*made),
             COMPACT_PATH: CompactionEndpoint(services.wording, services.histories),
+            MESSAGES_PATH: MessagesEndpoint(services.wording),
+            COUNT_TOKENS_PATH: CountTokensEndpoint(services.wording),
             CODEX_PATH: CodexEndpoint(*made),
             CODEX_COMPACT_PATH: CompactionEndpoint(codex_wording(services.wording), services.histories),
         }
@@ -212,7 +217,7 @@ class _Request:
 
     async def _answer(self, endpoint: Endpoint) -> Refusal | None:
         """Serve the request; return the refusal if nothing has been sent."""
-        caller = await self._who()
+        caller = await self._who(endpoint)
         if isinstance(caller, Refusal):
             return caller
         self._caller = caller
@@ -238,7 +243,7 @@ class _Request:
         if isinstance(result, Completed):
             await self._send_whole(result)
         else:
-            await self._send_stream(result)
+            await self._send_stream(result, endpoint.heartbeat)
         return None
 
     async def _count(self, caller: Caller, request: InferenceRequest, endpoint: Endpoint) -> Refusal | None:
@@ -247,15 +252,14 @@ class _Request:
         if isinstance(count, Refusal):
             return count
         headers = self._headers(await self._standing(caller, None))
-        told = {"object": "response.input_tokens", "input_tokens": count.input_tokens, "estimated": count.estimated}
         self._begin(200)
-        await respond(self._send, 200, headers, json_bytes(told))
+        await respond(self._send, 200, headers, json_bytes(endpoint.counted(count)))
         return None
 
-    async def _who(self) -> Caller | Refusal:
+    async def _who(self, endpoint: Endpoint) -> Caller | Refusal:
         if self._scope["path"].rstrip("/") == PLAYGROUND_PATH:
             return await self._services.playground.who(self._scope)
-        return await self._services.access.authenticate(bearer_token(self._scope), source_ip(self._scope))
+        return await self._services.access.authenticate(endpoint.key(self._scope), source_ip(self._scope))
 
     async def _body(self) -> bytes | Refusal:
         """Return the body, unpacked, or why it is not taken."""
@@ -276,12 +280,12 @@ class _Request:
         self._begin(200)
         await respond(self._send, 200, self._headers(standing), done.body)
 
-    async def _send_stream(self, streaming: Streaming) -> None:
+    async def _send_stream(self, streaming: Streaming, heartbeat: bytes) -> None:
         """Write a stream until it ends, or give it up when nobody reads it."""
         self._begin(200)
         await start(self._send, 200, {**self._headers(standing_with(streaming.reservation)), **_SSE})
         channel = streaming.channel
-        writing = asyncio.ensure_future(self._write(streaming))
+        writing = asyncio.ensure_future(self._write(streaming, heartbeat))
         watching = [
             asyncio.ensure_future(until_disconnect(self._receive)),
             asyncio.ensure_future(channel.abandoned.wait()),
@@ -295,12 +299,12 @@ class _Request:
                 task.cancel()
             await asyncio.gather(writing, *watching, return_exceptions=True)
 
-    async def _write(self, streaming: Streaming) -> None:
+    async def _write(self, streaming: Streaming, heartbeat: bytes) -> None:
         channel = streaming.channel
         if streaming.late:
-            await send_patiently(self._send, HEARTBEAT, more=True)
+            await send_patiently(self._send, heartbeat, more=True)
         while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
-            await send_patiently(self._send, data or HEARTBEAT, more=True)
+            await send_patiently(self._send, data or heartbeat, more=True)
         if channel.whole:
             await send_patiently(self._send, b"", more=False)
 
@@ -335,8 +339,10 @@ class _Request:
 
     async def _send_error(self, refusal: Refusal, standing: Standing | None) -> None:
         now_unix_s = self._services.clock.now_ms() // 1000
-        wording = self._services.wording if self._endpoint is None else self._endpoint.wording
-        error = wire_error(refusal, now_unix_s, wording)
+        if self._endpoint is None:
+            error = wire_error(refusal, now_unix_s, self._services.wording)
+        else:
+            error = self._endpoint.error(refusal, now_unix_s, f"req_{self._id}")
         self._begin(error.status)
         self._journal.code = refusal.code
         headers = {**self._headers(standing), **error.headers, **_INSTEAD.get(refusal.code, {})}
@@ -347,7 +353,8 @@ class _Request:
         self._journal.status = status
 
     def _headers(self, standing: Standing | None) -> dict[str, str]:
-        headers = {"x-request-id": f"req_{self._id}"}
+        names = ("x-request-id",) if self._endpoint is None else self._endpoint.id_headers
+        headers = dict.fromkeys(names, f"req_{self._id}")
         if self._journal.trace_id:
             headers["x-trace-id"], headers["traceparent"] = self._journal.trace_id, self._journal.traceparent()
         if self._endpoint is not None and self._endpoint.echoed is not None:

@@ -13,6 +13,7 @@ from jatevo.adapters.wire.chat_quirks import fitted_to, refused_role
 from jatevo.adapters.wire.checks import (
     MOST_OUTPUT_TOKENS,
     MOST_TOOLS,
+    STOP,
     TOOLS,
     Check,
     Invalid,
@@ -223,10 +224,6 @@ def _without_media(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**message, "content": text} if isinstance(message.get("content"), list) else message
 
 
-def _is_stop(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
-
-
 def _is_bias(value: Any) -> bool:
     numbers = value.values() if isinstance(value, dict) else [None]
     return all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
@@ -250,7 +247,7 @@ _CHECKS: dict[str, Check] = {
     "logprobs": of(bool, "true or false"),
     "logit_bias": (_is_bias, "an object of numbers"),
     "seed": integer(-(2**63), 2**63 - 1),
-    "stop": (_is_stop, "a string or a list of strings"),
+    "stop": STOP,
     "tools": TOOLS,
     "tool_choice": of((str, dict), "a string or an object"),
     "parallel_tool_calls": of(bool, "true or false"),

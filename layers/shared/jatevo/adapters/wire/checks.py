@@ -80,6 +80,13 @@ def unsupported(name: str, detail: str | None = None) -> Invalid:
     return Invalid(Refusal(Code.UNSUPPORTED_PARAMETER, detail or f"The field '{name}' is not supported.", param=name))
 
 
+def is_stop(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
+
+
+STOP: Check = (is_stop, "a string or a list of strings")
+
+
 def integer(low: int, high: int) -> Check:
     def check(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -91,6 +91,7 @@ class _NativeSource:
         self._answered_as: str | None = None
         self.done = False
         self.incomplete: str | None = None
+        self.stopped_by: str | None = None
 
     @property
     def output(self) -> Sequence[Mapping[str, Any]]:

@@ -35,6 +35,11 @@ class Source(Protocol):
         ...
 
     @property
+    def stopped_by(self) -> str | None:
+        """Which of the request's stop sequences ended the answer, where the upstream says so."""
+        ...
+
+    @property
     def output(self) -> Sequence[Mapping[str, Any]]:
         """The items so far."""
         ...

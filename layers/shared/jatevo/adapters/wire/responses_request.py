@@ -14,6 +14,7 @@ from typing import Any
 
 from jatevo.adapters.wire.checks import (
     MOST_OUTPUT_TOKENS,
+    STOP,
     TOOLS,
     Check,
     Invalid,
@@ -290,6 +291,7 @@ _CHECKS: dict[str, Check] = {
     "reasoning": of(dict, "an object"),
     "safety_identifier": of(str, "a string"),
     "service_tier": of(str, "a string"),
+    "stop": STOP,
     "store": of(bool, "true or false"),
     "stream": of(bool, "true or false"),
     "stream_options": of(dict, "an object"),

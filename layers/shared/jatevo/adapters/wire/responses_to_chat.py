@@ -23,6 +23,7 @@ _SAME = (
     "parallel_tool_calls",
     "prompt_cache_key",
     "safety_identifier",
+    "stop",
     "temperature",
     "top_logprobs",
     "top_p",

@@ -71,6 +71,7 @@ class _ChatSource:
         self._stream = ChatStream(1)
         self._items = ChatItems(self.events, self.response.id, _wishes(request.body))
         self._finish: str | None = None
+        self.stopped_by: str | None = None
 
     @property
     def done(self) -> bool:
@@ -112,6 +113,8 @@ class _ChatSource:
         finish = choice.get("finish_reason")
         if isinstance(finish, str):
             self._finish = finish
+            matched = choice.get("stop_reason", choice.get("matched_stop"))  # as vLLM, and SGLang, call it
+            self.stopped_by = matched if isinstance(matched, str) else None
             frames += self.close()
         return frames
 
