@@ -452,3 +452,17 @@ async def test_it_is_a_command_whose_reader_may_leave(admin: Run) -> None:
     )
     _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
+
+
+async def test_the_service(admin: Run) -> None:
+    assert (await admin("service")).out.splitlines()[0].split() == ["takes", "requests", "yes"]
+    stopped = await admin("stop", "--reason", "a key leaked")
+    assert "no, until it is resumed: stopped by first at" in stopped.out
+    assert "'a key leaked'" in stopped.out
+    assert (await admin("service", "--json")).json["taking_requests"] is False
+    assert (await admin("resume", "--reason", "replaced", "--json")).json["taking_requests"] is True
+    assert (await admin("resume", "--reason", "again")).status == 1
+    set_ = await admin("ceiling", "250.00", "--reason", "a quiet month")
+    assert "$0.00, 0% of the ceiling of $250.00" in set_.out
+    assert (await admin("ceiling", "none", "--reason", "as set", "--json")).json["ceiling_usd"] is None
+    assert (await admin("stop")).status == 2, "without a reason nothing is stopped"

@@ -7,11 +7,12 @@ comes last: each part that works on it holds the journal open.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from jatevo.domain.ledger import LedgerEntry
-from jatevo.domain.refusals import Code
+if TYPE_CHECKING:
+    from jatevo.domain.ledger import LedgerEntry
+    from jatevo.domain.refusals import Code
 
 ANSWERED = "answered"
 
@@ -55,47 +56,81 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
-@dataclass(slots=True)
+def _no_time() -> float:
+    return 0.0
+
+
+def _no_span() -> str:
+    return ""
+
+
 class Journal:
-    """See the module. `now` returns seconds on a clock that only goes forward; times here are on that clock."""
+    """
+    See the module. `now` returns seconds on a clock that only goes forward; times here are on that clock. `route` is
+    the route as it is written in the documentation, never the path as it was typed.
+    """
 
-    now: Callable[[], float] = lambda: 0.0
-    chronicle: Chronicle = _NOBODY
-    id: str = ""
-    method: str = ""
-    route: str = ""
-    """The route as it is written in the documentation, never the path as it was typed."""
-    status: int = 0
-    """Of the answer; 0: none was sent."""
-    code: Code | None = None
-    """Of the error that was sent, also within a stream."""
-    failure: str = ""
-    """The type of the exception that was not foreseen."""
-    account_id: str = ""
-    key_id: str = ""
-    operator: str = ""
-    model: str = ""
-    lane: str = ""
-    streamed: bool = False
-    reserved_at_ms: int | None = None
-    """When its worst case was reserved; None: it was not admitted."""
-    tries: list[Tried] = field(default_factory=list)
-    entry: LedgerEntry | None = None
-    began: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)
-    """Seconds that each phase took, in their order."""
-    over: float = 0.0
-    trace_id: str = ""
-    span_id: str = ""
-    parent_span_id: str = ""
-    """Ids in hexadecimal as W3C Trace Context has them; empty while nothing is traced."""
-    sampled: bool = False
-    new_span_id: Callable[[], str] = lambda: ""
-    _last: float = 0.0
-    _open: int = 0
+    # No dataclass: making one of so many fields would cost each cold start two milliseconds.
+    __slots__ = (
+        "_last",
+        "_open",
+        "account_id",
+        "began",
+        "chronicle",
+        "code",
+        "entry",
+        "failure",
+        "id",
+        "key_id",
+        "lane",
+        "method",
+        "model",
+        "new_span_id",
+        "now",
+        "operator",
+        "over",
+        "parent_span_id",
+        "phases",
+        "reserved_at_ms",
+        "route",
+        "sampled",
+        "span_id",
+        "status",
+        "streamed",
+        "trace_id",
+        "tries",
+    )
 
-    def __post_init__(self) -> None:
-        self.began = self._last = self.now()
+    def __init__(
+        self,
+        now: Callable[[], float] = _no_time,
+        chronicle: Chronicle = _NOBODY,
+        *,
+        method: str = "",
+        route: str = "",
+    ) -> None:
+        self.now = now
+        self.chronicle = chronicle
+        self.method = method
+        self.route = route
+        self.id = ""
+        self.status = 0  # of the answer; 0: none was sent
+        self.code: Code | None = None  # of the error that was sent, also within a stream
+        self.failure = ""  # the type of the exception that was not foreseen
+        self.account_id = self.key_id = self.operator = ""
+        self.model = self.lane = ""
+        self.streamed = False
+        self.reserved_at_ms: int | None = None  # when its worst case was reserved; None: it was not admitted
+        self.tries: list[Tried] = []
+        self.entry: LedgerEntry | None = None
+        self.phases: dict[str, float] = {}  # seconds that each phase took, in their order
+        # Ids in hexadecimal as W3C Trace Context has them; empty while nothing is traced.
+        self.trace_id = self.span_id = self.parent_span_id = ""
+        self.sampled = False
+        self.new_span_id: Callable[[], str] = _no_span
+        self.began = self._last = now()
+        self.over = 0.0
+        self._open = 0
 
     def mark(self, phase: str) -> None:
         """Note that a phase has ended, and the next one begins."""
