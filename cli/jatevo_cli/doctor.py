@@ -1,19 +1,28 @@
 """
-`jatevo doctor --preflight`: would a deploy into this AWS account and region fail, and with which parameters not?
+`jatevo doctor`: what is not well with a gateway that runs, and what to do? `--preflight`: would a deploy into this AWS
+account and region fail, and with which parameters not?
+
+Of a gateway that runs, the one that JATEVO_URL names: whether it answers, this machine's clock agrees with it, the
+admin token is good, and what it says itself of its tables, schedules, upstreams, price, snapshot and books.
 
 Reads only: account settings and quotas of Lambda and API Gateway, names of tables, whether the operator token is there.
-The account is the one that AWS's usual variables and files name. Exit status: 0 ready, 1 something must be done first,
-3 AWS not reachable.
+The account is the one that AWS's usual variables and files name. Exit status: 0 well or ready, 1 something is to be
+done, 2 wrong usage, 3 not reachable.
 """
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
+import httpx
 from botocore.exceptions import BotoCoreError, ClientError
+
+from jatevo_cli.api import UNREACHABLE, Api, CommandError, target_from
 
 TABLES = (
     "windows",
@@ -34,6 +43,8 @@ TABLES = (
 _LEAST_UNRESERVED = 100
 """Lambda leaves at least so many environments to functions without a reservation."""
 _MORE_CONCURRENCY = "ask for more under Service Quotas, Lambda, Concurrent executions"
+
+_MOST_SKEW_S = 30
 
 type Client = Callable[[str], Any]
 
@@ -134,8 +145,10 @@ def _no_token(where: str) -> Finding:
 
 def main(arguments: Sequence[str], client: Client | None = None) -> int:
     """Print what was found and return the exit status."""
-    parser = argparse.ArgumentParser(prog="jatevo doctor", description="Look for what would make a deploy fail.")
-    parser.add_argument("--preflight", action="store_true", required=True, help="look at the AWS account")
+    parser = argparse.ArgumentParser(
+        prog="jatevo doctor", description="Say what is not well with a gateway, or would make a deploy fail."
+    )
+    parser.add_argument("--preflight", action="store_true", help="look at the AWS account that is deployed into")
     parser.add_argument("--stack", default="jatevo", help="the stack's name (default jatevo)")
     parser.add_argument("--region", help="the region (default: the one that AWS's own settings name)")
     parser.add_argument(
@@ -147,6 +160,8 @@ def main(arguments: Sequence[str], client: Client | None = None) -> int:
     )
     parser.add_argument("--secret-store", choices=["ssm", "secret"], default="ssm", help="SecretStore (default ssm)")
     options = parser.parse_args(arguments)
+    if not options.preflight:
+        return _examine()
     plan = Plan(options.stack, options.keep_free, options.secret_store)
     try:
         session: Any = boto3.session.Session(region_name=options.region)
@@ -157,3 +172,42 @@ def main(arguments: Sequence[str], client: Client | None = None) -> int:
     for finding in found:
         print(f"{'todo' if finding.blocks else 'ok  '}  {finding.text}")
     return 1 if any(finding.blocks for finding in found) else 0
+
+
+def _examine() -> int:
+    """Look at the gateway that runs."""
+    try:
+        target = target_from()
+        skew = _skew(target.url)
+        api = Api(target)
+        try:
+            checks = api.get("checks")["checks"]
+        finally:
+            api.close()
+    except CommandError as error:
+        print("\n".join((f"jatevo: {error.lines[0]}", *error.lines[1:])), file=sys.stderr)
+        return error.status
+    print(f"ok    gateway: {target.url} answers, the admin token is good")
+    for check in [skew, *checks]:
+        print(f"{check['standing'].ljust(4)}  {check['name']}: {check['found']}")
+        if check["remedy"]:
+            print(f"      → {check['remedy']}")
+    return 1 if any(check["standing"] == "fail" for check in [skew, *checks]) else 0
+
+
+def _skew(url: str) -> dict[str, str]:
+    """Compare this machine's clock with the gateway's. Raises CommandError when nobody answers."""
+    try:
+        answer = httpx.get(f"{url}/health", timeout=10.0)
+        away_s = abs(time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp())
+    except httpx.HTTPError as error:
+        raise CommandError(UNREACHABLE, f"{url} does not answer: {type(error).__name__}") from error
+    except (KeyError, ValueError):
+        return {"name": "clock", "standing": "warn", "found": "the gateway does not say what time it is", "remedy": ""}
+    well = away_s <= _MOST_SKEW_S
+    return {
+        "name": "clock",
+        "standing": "ok" if well else "fail",
+        "found": f"this machine's and the gateway's are {away_s:.0f} seconds apart",
+        "remedy": "" if well else "Set the clocks by a time server: AWS refuses requests of clocks that are wrong.",
+    }

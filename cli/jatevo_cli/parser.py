@@ -15,7 +15,7 @@ Use and operate a Jatevo Gateway.
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
   jatevo alarms    say which alarms hold now, on this machine
   jatevo tables …  back up, restore and migrate the tables of a gateway
-  jatevo doctor …  look for what would make a deploy into an AWS account fail
+  jatevo doctor    say what is not well, and what to do; --preflight: what would make a deploy fail
 """
 _ADMIN = """\
 Administer a running gateway.
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
     groups.add_parser("alarms", help="say which alarms of the template hold now, on this machine", add_help=False)
     groups.add_parser("tables", help="back up, restore and migrate the tables of a gateway", add_help=False)
-    groups.add_parser("doctor", help="look for what would make a deploy fail", add_help=False)
+    groups.add_parser("doctor", help="say what is not well, or would make a deploy fail", add_help=False)
     admin = groups.add_parser(
         "admin",
         help="administer a running gateway",

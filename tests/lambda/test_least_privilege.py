@@ -88,6 +88,7 @@ async def operators_work(cloud: Cloud) -> None:
         "/audit",
         "/price",
         "/price/history",
+        "/checks",
         "/service",
     ):
         answer = await admin.get(path)

@@ -13,6 +13,7 @@ The admin API as an ASGI app: routes to use cases, nothing else.
 | `GET /price`, `GET /price/history`                           | the oracle; its decisions, or only operators' changes |
 | `PUT DELETE /price/rate`                                     | a rate of one's own, for a time and a reason        |
 | `POST /holdings/snapshot`, `POST /holdings/refresh`          | take one now; look again, also at one account only  |
+| `GET /checks`                                                | what `jatevo doctor` asks                           |
 | `POST /sweep`                                                | run the sweeper now                                 |
 | `GET /routes /lanes`, `POST /routes/decide`, `/pools`, `/audit` | see `routing`                                     |
 | `GET /statements`, `/audits`, and of accounts `/audit`, `/corrections` | see `auditing`                            |
@@ -38,6 +39,7 @@ from jatevo_admin.bodies import (
     RefreshBody,
     SweepBody,
 )
+from jatevo_admin.checks import checks
 from jatevo_admin.errors import add_handlers
 from jatevo_admin.guard import Guard
 from jatevo_admin.routing import routing
@@ -76,7 +78,7 @@ def create_app(administration: Administration) -> FastAPI:
     app.add_middleware(Guard, operators=administration.operators)
     add_handlers(app)
     own = (_catalogue, _accounts, _erasure, _grants, _keys, _books, _operators, _prices, _holdings)
-    for routes in (*own, routing, auditing, service):
+    for routes in (*own, routing, auditing, service, checks):
         app.include_router(routes(administration), prefix="/admin/v1")
     return app
 

@@ -43,8 +43,11 @@ if TYPE_CHECKING:
     from jatevo.adapters.dynamodb.responses import Objects
     from jatevo.adapters.telemetry.tracing import Tracer
     from jatevo.application.administration import Administration
+    from jatevo.application.administration.checkup import Checkup
     from jatevo.application.administration.operators import FirstOperator
+    from jatevo.application.administration.prices import PriceAdministration
     from jatevo.application.administration.routes import Routes
+    from jatevo.application.administration.service import ServiceSwitch
     from jatevo.application.day_audits import DayAudits
     from jatevo.application.entitlements import Entitlements
     from jatevo.application.histories import Histories
@@ -415,7 +418,11 @@ class Gateway(Process):
         accounts = Accounts(registry, limits, self.clock, self.randomness, forget=forget)
         keys = Keys(registry, limits, self.clock, self.randomness, forget=forget)
         personal = DynamoPersonalData(self.dynamodb, self.names, self._objects())
+        prices = PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices)
+        switch = ServiceSwitch(DynamoHealth(self.dynamodb, self.names), self.daily_spend(), self.health, self.clock)
+        routes = self._routes(registry)
         return Administration(
+            checkup=self._checkup(routes, prices, switch),
             accounts=accounts,
             keys=keys,
             erasure=Erasure(accounts, keys, self.sessions(), personal, self.windows, self.clock),
@@ -431,14 +438,32 @@ class Gateway(Process):
                 self.randomness,
             ),
             sweeper=self.sweeper(),
-            prices=PriceAdministration(self._price_store(), self.clock, self.settings.bounds_of_prices),
+            prices=prices,
             snapshots=self.snapshots(),
             refresh=self.holdings_refresh(),
-            routes=self._routes(registry),
+            routes=routes,
             lanes=Lanes(self.directory, self.windows, self.clock),
             audit=Audit(DynamoAudit(self.dynamodb, self.names), self.clock, self.randomness),
             grants=Grants(DynamoGrants(self.dynamodb, self.names), registry, self.windows, self.clock, self.randomness),
-            service=ServiceSwitch(DynamoHealth(self.dynamodb, self.names), self.daily_spend(), self.health, self.clock),
+            service=switch,
+        )
+
+    def _checkup(self, routes: "Routes", prices: "PriceAdministration", switch: "ServiceSwitch") -> "Checkup":
+        from jatevo.adapters.upstream.probe import HttpProbe
+        from jatevo.application.administration.checkup import Checkup, Features
+
+        counted = bool(self._readers())
+        features = Features(prices=counted, holdings=counted, sign_in=bool(self.settings.public_url))
+        return Checkup(
+            self.windows,
+            routes,
+            prices,
+            self.holdings_store(),
+            self.day_audits(),
+            switch,
+            HttpProbe(),
+            self.clock,
+            features,
         )
 
     def _routes(self, registry: "Registry") -> "Routes":

@@ -67,6 +67,8 @@ def put_window(client: Any, names: schema.TableNames, window: Window, open_: Map
         "open": {"M": {name: binary(pack(hold)) for name, hold in open_.items()}},
         "sweep_shard": text("0"),
     }
+    if window.sweep_at_unix_s is not None:
+        item["sweep_at"] = number(window.sweep_at_unix_s)
     client.put_item(TableName=names.windows, Item=item)
 
 

@@ -161,7 +161,7 @@ class ScriptedUpstream:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
             raw = await reader.readexactly(int(headers.get("content-length", "0")))
-            asked = Asked(head[0].split(" ")[1], headers, json.loads(raw))
+            asked = Asked(head[0].split(" ")[1], headers, json.loads(raw) if raw else {})
             self.asked.append(asked)
             await self.script(asked, Connection(writer))
         except (ConnectionError, asyncio.IncompleteReadError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jatevo.application.administration.accounts import Accounts
 from jatevo.application.administration.books import Books
 from jatevo.application.administration.catalogues import Catalogues
+from jatevo.application.administration.checkup import Checkup
 from jatevo.application.administration.corrections import Corrections
 from jatevo.application.administration.erasure import Erasure
 from jatevo.application.administration.grants import Grants
@@ -35,6 +36,7 @@ class Administration:
     books: Books
     corrections: Corrections
     erasure: Erasure
+    checkup: Checkup
     sweeper: Sweeper
     prices: PriceAdministration
     snapshots: Snapshots
