@@ -54,13 +54,15 @@ def test_a_difference_is_logged_by_its_window_and_measured_once(
             measured.append(value)
 
     monkeypatch.setattr(handler.gateway().meter, "add", add)
-    assert handler.lambda_handler(EVENT, Hurried())["complete"] is False, "what there is no time for is left"
-    report = handler.lambda_handler(EVENT, None)
-    assert (report["day"], report["complete"], report["differences"]) == (yesterday, True, 1)
+    [begun] = handler.lambda_handler(EVENT, Hurried())["audited"]
+    assert begun["complete"] is False, "what there is no time for is left"
+    audited = handler.lambda_handler(EVENT, None)["audited"]
+    found = {report["day"]: (report["complete"], report["differences"]) for report in audited}
+    assert found.pop(yesterday) == (True, 1)
+    assert set(found.values()) == {(True, 0)}
     said = [record.fields for record in caplog.records if record.message == "the books differ"]  # type: ignore[attr-defined]
     assert [(one["window"], one["period"], one["counter"]) for one in said] == [
         ("acct_a", yesterday, "settled_nano_usd")
     ]
-    while handler.lambda_handler(EVENT, None)["day"] is not None:
-        pass
+    assert handler.lambda_handler(EVENT, None)["audited"] == [], "each day is audited once"
     assert sum(measured) == 1

@@ -22,15 +22,20 @@ _STOP_BEFORE_MS = 60_000
 
 
 def lambda_handler(_event: object, context: Any) -> dict[str, Any]:
-    """Audit the oldest finished day that is not audited, and return what was found so far."""
+    """Audit the finished days that are not audited, the oldest first, and return what was found of each."""
 
     def has_time() -> bool:
         return context is None or context.get_remaining_time_in_millis() > _STOP_BEFORE_MS
 
-    report, meter = asyncio.run(gateway().day_audits().run(has_time)), gateway().meter
-    measure_audit(report, meter)
-    meter.flush()
-    return {"day": None} if report is None else _told(report)
+    audited, more = list[dict[str, Any]](), True
+    while more:
+        report = asyncio.run(gateway().day_audits().run(has_time))
+        measure_audit(report, gateway().meter)
+        if report is not None:
+            audited.append(_told(report))
+        more = report is not None and report.complete and has_time()
+    gateway().meter.flush()
+    return {"audited": audited}
 
 
 def _told(report: DayReport) -> dict[str, Any]:
