@@ -27,6 +27,7 @@ from jatevo.domain.windows import Window, WindowKey
 
 _WHENEVER_S = 2**40
 _MOST_WINDOWS_PER_SHARD = 50_000
+"""More than a page of the index holds."""
 _AT_ONCE = 32
 _MOST_TRIES = 5
 
