@@ -29,6 +29,7 @@ def main() -> int:
     arguments = _arguments()
     logging.disable(logging.CRITICAL)
     totals = Totals()
+    until = time.monotonic() + arguments.minutes * 60
     with ExitStack() as planted:
         if arguments.plant:
             planted.enter_context(MUTANTS[arguments.plant]())
@@ -40,7 +41,7 @@ def main() -> int:
                 _tell(simulation, error, arguments.steps, arguments.shrink_s)
                 totals.tell()
                 return 1
-            if totals.cpu_s > arguments.most_s:
+            if time.monotonic() > until:
                 break
     totals.tell()
     return 0
@@ -138,7 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=5000, help="of each seed, before it comes to rest")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from the first on")
-    parser.add_argument("--most-s", type=float, default=float("inf"), help="begin no seed after so much CPU time")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no seed after so much time")
     parser.add_argument("--shrink-s", type=float, default=60, help="how long a failing history is made shorter")
     parser.add_argument("--plant", choices=sorted(MUTANTS), help="break the product in this way first")
     return parser.parse_args()

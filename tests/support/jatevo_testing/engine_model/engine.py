@@ -75,8 +75,8 @@ class MemoryEngine:
                 item = before if self.is_stale(self.now_ms() - written_ms) else item
             shown = arguments.get("ProjectionExpression")
             answer = {} if item is None else {"Item": reads.projected(item, shown, given)}
-            units = _read_units(bytes_of(item or {}), consistent=arguments.get("ConsistentRead", False))
-            return self._capacity(answer, arguments, units)
+            consistent = arguments.get("ConsistentRead", False)
+            return self._capacity(answer, arguments, lambda: _read_units(bytes_of(item or {}), consistent=consistent))
 
         return self._answered("GetItem", arguments, read)
 
@@ -156,7 +156,7 @@ class MemoryEngine:
             raise refused(operation, failed.item if old else None) from None
         self._do(write)
         answer = _returned(write, arguments.get("ReturnValues", "NONE"))
-        return self._capacity(answer, arguments, _write_units(write))
+        return self._capacity(answer, arguments, lambda: _write_units(write))
 
     def _do(self, write: Write) -> None:
         if write.after is not write.before:
@@ -183,9 +183,9 @@ class MemoryEngine:
             del self._tokens[next(iter(self._tokens))]
 
     @staticmethod
-    def _capacity(answer: dict[str, Any], arguments: Mapping[str, Any], units: float) -> dict[str, Any]:
+    def _capacity(answer: dict[str, Any], arguments: Mapping[str, Any], units: Callable[[], float]) -> dict[str, Any]:
         if arguments.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            answer["ConsumedCapacity"] = {"TableName": arguments["TableName"], "CapacityUnits": units}
+            answer["ConsumedCapacity"] = {"TableName": arguments["TableName"], "CapacityUnits": units()}
         return answer
 
 
