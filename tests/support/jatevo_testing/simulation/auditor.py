@@ -115,7 +115,9 @@ class Auditor(Listener):
 
     def applied(self, operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if operation == "transact_write_items":
-            put = arguments["TransactItems"][0]["Put"]
+            put = arguments["TransactItems"][0].get("Put")
+            if put is None:
+                return
             if put["TableName"] == self._names.ledger:
                 self._granted(put["Item"])
             elif self._registered.owns(window_name(put["Item"])):

@@ -14,6 +14,7 @@ from unittest import mock
 from jatevo.adapters.dynamodb import windows as windows_module
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.adapters.wire.chat_answer import ChatFormat
+from jatevo.application.holdings import Claim
 from jatevo.application.inference import Inference
 from jatevo.application.ports import OutcomeUnknown
 from jatevo.application.reservations import Reservations
@@ -170,4 +171,15 @@ def drop_the_cap_upstream() -> Iterator[None]:
 def round_down() -> Iterator[None]:
     """A charge is rounded down."""
     with mock.patch.object(money, "_ceil_div", lambda numerator, denominator: numerator // denominator):
+        yield
+
+
+@mutant
+def count_a_wallet_for_two_accounts() -> Iterator[None]:
+    """A wallet counts for whoever it belongs to now, also if it has counted for somebody else today."""
+
+    def belongs_to(self: Claim, account_id: str, day: str) -> bool:
+        return self.account_id == account_id
+
+    with mock.patch.object(Claim, "belongs_to", belongs_to):
         yield

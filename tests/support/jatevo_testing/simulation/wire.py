@@ -90,6 +90,15 @@ class Call:
             return _ANY_CALL
         return _WRITE if self.once else _REPEATABLE
 
+    @property
+    def puts(self) -> Mapping[str, Any] | None:
+        """The item that a transaction begins with putting, if that is what it does."""
+        if self.operation != "transact_write_items" or self.arguments is None:
+            return None
+        put: Mapping[str, Any] = self.arguments["TransactItems"][0].get("Put", {})
+        item: Mapping[str, Any] | None = put.get("Item")
+        return item
+
     def __str__(self) -> str:
         arguments = self.arguments or {}
         key = " ".join(str(value) for part in arguments.get("Key", {}).values() for value in part.values())

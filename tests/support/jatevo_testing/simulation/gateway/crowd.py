@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jatevo.domain import api_keys, ids
-from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.accounts import Account, ApiKey, LimitsFrom
 from jatevo.domain.windows import Limits
 from jatevo_testing.simulation.chance import Chance
 from jatevo_testing.simulation.gateway.everyone import Everyone
@@ -13,6 +13,8 @@ from jatevo_testing.tables import put_account, put_key
 
 BUDGETS = (700, 6000, 40_000, 10**6)
 """Nano-dollars: a request may cost some three hundred."""
+_MOST_HOLDERS = 4
+"""Accounts that may live of what their wallets hold."""
 QUOTAS = (2, 15, 80, 1000)
 PLACES = (1, 3, 12, 64)
 
@@ -33,11 +35,14 @@ def customers(engine: Engine, everyone: Everyone, chance: Chance, count: int) ->
 
 def _customer(engine: Engine, everyone: Everyone, chance: Chance, place: int) -> Customer:
     limits = Limits(chance.choice(QUOTAS), chance.choice(BUDGETS), chance.choice(PLACES))
+    holds = place < _MOST_HOLDERS and chance.happens(0.4)
+    limits = Limits(0, 0, limits.concurrency) if holds else limits
     account = Account(
         f"acct_{place}x{chance.bits(40):x}",
         "test",
         limits,
         margin_bps=chance.choice((None, None, 0, 250)),
+        limits_from=LimitsFrom.HOLDINGS if holds else LimitsFrom.OPERATOR,
         lanes=frozenset({"quick"}) if chance.happens(0.4) else frozenset(),
         **_more(chance),
     )

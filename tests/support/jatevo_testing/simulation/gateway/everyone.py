@@ -12,6 +12,7 @@ from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo_testing.engine_model import MemoryEngine
 from jatevo_testing.engine_model.tables import Table
 from jatevo_testing.simulation.gateway.goods import DEFAULT_MARGIN_BPS, Tariff, tariffs_of
+from jatevo_testing.simulation.gateway.holders import WORTH_NANO_USD
 from jatevo_testing.simulation.images import Image, Item, kind_of, number
 from jatevo_testing.simulation.registered import UNLIMITED, Registered
 
@@ -29,6 +30,8 @@ class Everyone:
         self.prices: dict[int, dict[str, Tariff]] = {}
         self._lane_margins: dict[int, dict[str, int]] = {}
         self._lanes: dict[tuple[str, int], tuple[int, int, int]] = {}
+        self._budgets: dict[str, tuple[str, int]] = {}
+        self._claims: dict[str, tuple[str, str]] = {}
         self._others: dict[str, tuple[int, int, int]] = {}
         engine.on_write = self._wrote
 
@@ -89,10 +92,31 @@ class Everyone:
             return
         if table.name == self._names.accounts and item["account_id"]["S"] in self.accounts:
             self.accounts[item["account_id"]["S"]].note_account(item)
+            self._entitled(item)
         elif table.name == self._names.keys and item["account_id"]["S"] in self.accounts:
             self.accounts[item["account_id"]["S"]].note_key(item)
+        elif table.name == self._names.wallets:
+            self._claimed(item)
         elif table.name == self._names.catalogue:
             self._catalogue(number(item, "version"), json.loads(item["document"]["S"]))
+
+    def _entitled(self, item: Item) -> None:
+        """All who live of one bag are given no more for a day than it is worth."""
+        if "entitled_day" not in item:
+            return
+        day = item["entitled_day"]["S"]
+        self._budgets[item["account_id"]["S"]] = day, number(item, "budget_nano_usd_per_day")
+        given = sum(budget for of, budget in self._budgets.values() if of == day)
+        assert given <= WORTH_NANO_USD, f"{given} are given for a bag that is worth {WORTH_NANO_USD}"
+
+    def _claimed(self, item: Item) -> None:
+        """A wallet counts for one account a day, whoever it belongs to."""
+        if "claimed_day" not in item:
+            return
+        wallet, claim = item["wallet"]["S"], (item["claimed_day"]["S"], item["claimed_by"]["S"])
+        before = self._claims.get(wallet, ("", ""))
+        assert claim == before or claim[0] > before[0], f"{wallet} counts twice on one day"
+        self._claims[wallet] = claim
 
     def _catalogue(self, version: int, document: Mapping[str, Any]) -> None:
         self.prices[version] = tariffs_of(document)

@@ -13,6 +13,11 @@ from unittest import mock
 
 from jatevo.adapters.dynamodb.models import Tables
 from jatevo.application.administration import Administration
+from jatevo.application.holdings import BalanceReader, Readers
+from jatevo.application.holdings_refresh import HoldingsRefresh
+from jatevo.application.ports import Clock
+from jatevo.application.prices import Prices
+from jatevo.application.snapshots import Snapshots
 from jatevo.application.sweeper import Sweeper
 from jatevo.bootstrap import Gateway, Settings
 from jatevo_inference.app import InferenceApp
@@ -30,7 +35,25 @@ SETTINGS = Settings(
     exposure_cap_bps=3000,
     directory_keep_ms=KEEP_MS,
     failover_s=40,
+    entitlement_minimum_usd="0.00",
+    entitlement_requests_per_1000_usd=10**12,
 )
+
+
+class SimulatedGateway(Gateway):
+    """A gateway whose chain and price are given."""
+
+    def __init__(self, *, clock: Clock, seed: int, chain: BalanceReader, price: Prices) -> None:
+        super().__init__(SETTINGS, {**AWS_ENVIRONMENT, "POOL_KEY": "pool-key"}, clock=clock)
+        self.randomness = SeededRandomness(seed)  # type: ignore[assignment]  # a seed's, not the system's
+        self._chain = chain
+        self._price = price
+
+    def prices(self) -> Prices:
+        return self._price
+
+    def _readers(self) -> Readers:
+        return {self._chain.token.namespace: self._chain}
 
 
 @dataclass
@@ -52,6 +75,14 @@ class Lambda:
         return self.gateway.administration()
 
     @cached_property
+    def refresh(self) -> HoldingsRefresh:
+        return self.gateway.holdings_refresh()
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return self.gateway.snapshots()
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return self.gateway.sweeper()
 
@@ -63,14 +94,20 @@ def over(engine: Engine) -> Iterator[None]:
         yield
 
 
-def started(
-    name: str, client: WiredClient, pools: Pools, clock: SkewedClock, seed: int, *, one_at_a_time: bool
-) -> Lambda:
-    """Start a process."""
-    with (
-        mock.patch("jatevo.adapters.dynamodb.client.DynamoClient", return_value=client),
-        mock.patch("jatevo.adapters.upstream.http.HttpUpstream", return_value=pools.of(clock)),
-    ):
-        gateway = Gateway(SETTINGS, {**AWS_ENVIRONMENT, "POOL_KEY": "pool-key"}, clock=clock)
-        gateway.randomness = SeededRandomness(seed)  # type: ignore[assignment]  # a seed's, not the system's
-        return Lambda(name, gateway, create_app(gateway), one_at_a_time)
+@dataclass(frozen=True)
+class Surroundings:
+    """What every process meets."""
+
+    client: WiredClient
+    pools: Pools
+    chain: BalanceReader
+    price: Prices
+
+    def started(self, name: str, clock: SkewedClock, seed: int, *, one_at_a_time: bool) -> Lambda:
+        """Start a process."""
+        with (
+            mock.patch("jatevo.adapters.dynamodb.client.DynamoClient", return_value=self.client),
+            mock.patch("jatevo.adapters.upstream.http.HttpUpstream", return_value=self.pools.of(clock)),
+        ):
+            gateway = SimulatedGateway(clock=clock, seed=seed, chain=self.chain, price=self.price)
+            return Lambda(name, gateway, create_app(gateway), one_at_a_time)

@@ -13,8 +13,9 @@ from jatevo.application.ports import UpstreamCall
 from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.gateway.everyone import Everyone
 from jatevo_testing.simulation.gateway.goods import tokens_of
+from jatevo_testing.simulation.gateway.holders import WORTH_NANO_USD
 from jatevo_testing.simulation.gateway.pools import Pools, cap_of, honest_input
-from jatevo_testing.simulation.images import decision_of, kind_of, number
+from jatevo_testing.simulation.images import decision_of, kind_of, number, window_name
 
 
 class GatewayAuditor(Auditor):
@@ -25,10 +26,26 @@ class GatewayAuditor(Auditor):
         self._everyone = everyone
         self._grace_s = grace_s
         self.pools: Pools | None = None
+        self.of_the_bag: frozenset[str] = frozenset()
+        """Accounts that live of one bag of tokens."""
         self.calm = False
         """Nothing fails but upstreams, and nothing is late."""
         self.shown: dict[str, tuple[int, int, int]] = {}
         """By reservation id: the tokens that were charged."""
+
+    def applied(self, operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        super().applied(operation, arguments, answer)
+        if operation == "update_item" and arguments["TableName"] == self._names.windows:
+            owner, _, period = window_name(arguments["Key"]).partition("#")
+            if owner in self.of_the_bag:
+                self._check_bag(period)
+
+    def _check_bag(self, period: str) -> None:
+        """All who live of the bag together spend no more in a day than it is worth."""
+        windows = [self.windows.get(f"{account_id}#{period}") for account_id in sorted(self.of_the_bag)]
+        spent = sum(window.charged + window.image.held for window in windows if window is not None)
+        assert spent <= WORTH_NANO_USD, f"{spent} are spent of a bag that is worth {WORTH_NANO_USD}"
+        self.reached["spent of the bag"] += spent > 0
 
     def called(self, call: UpstreamCall) -> None:
         """An upstream is about to be asked."""

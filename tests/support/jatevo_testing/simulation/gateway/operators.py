@@ -9,7 +9,7 @@ from jatevo.application.administration.grants import NewGrant
 from jatevo.application.administration.keys import KeyChange
 from jatevo.application.administration.problems import AdministrationError
 from jatevo.application.ports import StoreError
-from jatevo.domain.accounts import ApiKey
+from jatevo.domain.accounts import ApiKey, LimitsFrom
 from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.chance import Chance
 from jatevo_testing.simulation.gateway.crowd import BUDGETS, PLACES, QUOTAS, Customer
@@ -33,9 +33,11 @@ class Operators:
     def change(self, process: Lambda, customer: Customer) -> tuple[str, Coroutine[Any, Any, None]]:
         """Return one change, by name."""
         key = self._chance.choice(customer.keys)
+        # What an operator sets, holdings move no more.
+        theirs = customer.account.limits_from is LimitsFrom.OPERATOR
         name, work = self._chance.weighed(
             [
-                (("limits", lambda: self._limits(process, customer)), 3),
+                (("limits", lambda: self._limits(process, customer)), 3 * theirs),
                 (("stop and start", lambda: self._stop_and_start(process, customer)), 1),
                 (("start", lambda: self._account(process, customer, AccountChange(enabled=True))), 1),
                 (("caps", lambda: self._caps(process, key)), 2),

@@ -13,14 +13,17 @@ from contextlib import contextmanager
 
 from jatevo.adapters.dynamodb.schema import CATALOGUE_KIND
 from jatevo.application.ports import StoreError
+from jatevo.domain.accounts import LimitsFrom
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.engine_model import MemoryEngine
+from jatevo_testing.engine_model.tables import Table
 from jatevo_testing.simulation.chance import Chance, Script
 from jatevo_testing.simulation.gateway.clients import Client, Question, question
 from jatevo_testing.simulation.gateway.crowd import Customer, customers
 from jatevo_testing.simulation.gateway.everyone import Everyone
 from jatevo_testing.simulation.gateway.goods import document
-from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, over, started
+from jatevo_testing.simulation.gateway.holders import PRICE, Chain, Holders
+from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, Surroundings, over
 from jatevo_testing.simulation.gateway.money import GatewayAuditor
 from jatevo_testing.simulation.gateway.operators import Operators
 from jatevo_testing.simulation.gateway.pools import Pools
@@ -36,7 +39,6 @@ _DAY_MS = 86_400_000
 _STALE_MS = 1000
 """How old a read that does not ask for consistency may be."""
 _AT_REST_STEPS = 20_000
-_MORNING_STEPS = 80
 
 
 class GatewaySimulation(Scheduler):
@@ -53,8 +55,6 @@ class GatewaySimulation(Scheduler):
         self._violence = 0.0 if calm else chance.choice((0.0, 0.02, 0.1))
         self._crowd = chance.choice((3, 10, 40))
         self._lull = False
-        self._morning = 0
-        """The step at which the last night ended."""
         self._trouble = chance.choice((0.0, 0.2, 0.5))
         self._places = chance.happens(0.3)
         self.begun = Counter[str]()
@@ -73,6 +73,11 @@ class GatewaySimulation(Scheduler):
         self._model.now_ms = self.clock.now_ms
         self._model.is_stale = lambda age_ms: age_ms < _STALE_MS and self.working and self.chance.happens(0.2)
         self._client = WiredClient(self.wire, self.engine.calls, self.engine.names.windows, self.auditor)
+        self.chain = Chain(chance, self.clock)
+        self._around = Surroundings(self._client, self.pools, self.chain, PRICE)
+        held = [one.account.id for one in self.customers if one.account.limits_from is LimitsFrom.HOLDINGS]
+        self.auditor.of_the_bag = frozenset(held)
+        self._holders = Holders(self.engine, self._client, chance, self.chain, held) if held else None
         self._operators = Operators(chance, self.everyone, self.auditor, places=self._places)
         self._witness = Witness(
             self.auditor,
@@ -106,22 +111,33 @@ class GatewaySimulation(Scheduler):
     def new_work(self) -> Options:
         if self._lull:
             return [] if self.tasks else [(self._night, 1)]
-        busy = self.busy
+        return [*self._requests(), *self._changes(), *self._trouble_makers()]
+
+    def _requests(self) -> Options:
+        clients = self.busy["client"]
+        new: Options = [(self._flood, 0.3)] if clients == 0 else []
+        return [(self._ask, 1 + 8 * (1 - clients / self._crowd)), *new] if clients < self._crowd else new
+
+    def _changes(self) -> Options:
         new: Options = []
-        if busy["client"] < self._crowd:
-            new.append((self._ask, 1 + 8 * (1 - busy["client"] / self._crowd)))
-        if busy["change"] < 2:
-            # While windows are being opened, changes race with that.
-            new.append((self._change, 0.5 if self.steps < self._morning + _MORNING_STEPS else 0.05))
-        if busy["sweep"] < 2:
-            new.append((self._sweep, 0.05))
+        if self.busy["change"] < 2:
+            new.append((self._change, 0.05))
+            opening = self._opening()
+            if opening:
+                # While windows are being opened, changes race with that.
+                new.append((lambda: self._change_of(self.chance.choice(opening)), 0.5))
+        if self._holders is not None and self.busy["holdings"] < 2:
+            new += [(self._hold, 0.3), (self._transfer, 0.1)]
+        if self.busy["sweep"] < 2:
+            new.append((self._sweep, 0.1))
+        return new
+
+    def _trouble_makers(self) -> Options:
+        new: Options = [(self._turn, 0.01), (self._rest_a_while, 0.008)]
         if self._violence:
             new += [(self._kill, self._violence), (self._lose_sweep_at, 0.005)]
         if self._behind:
             new.append((self._catch_up, 0.5))
-        if busy["client"] == 0:
-            new.append((self._flood, 0.3))
-        new += [(self._turn, 0.01), (self._rest_a_while, 0.008)]
         if not self.calm:
             new.append((lambda: self.pass_time(self.chance.choice((1, 10, 95))), 0.01))
         return new
@@ -171,16 +187,38 @@ class GatewaySimulation(Scheduler):
             answered = await client.ask(process)
         finally:
             process.serving -= 1
+        if self.wire.finding is not None:
+            raise self.wire.finding
         self._witness.judge(asked, answered, handler)
         self._witness.forget(handler)
         self.auditor.refusals.pop(handler.name, None)
 
+    def _opening(self) -> list[Customer]:
+        """Return whose windows are being opened at this moment."""
+        items = [call.puts or {} for call in self.wire.waiting]
+        owners = {item["owner"]["S"].partition("/")[0] for item in items if "owner" in item}
+        return [customer for customer in self.customers if customer.account.id in owners]
+
     def _change(self) -> None:
-        process, customer = self.chance.choice(self.processes), self.chance.choice(self.customers)
+        self._change_of(self.chance.choice(self.customers))
+
+    def _change_of(self, customer: Customer) -> None:
+        process = self.chance.choice(self.processes)
         name, work = self._operators.change(process, customer)
         self.begun["change"] += 1
         self.say(f"an operator: {name}")
         self.start(f"change {name}", process.name, work)
+
+    def _hold(self) -> None:
+        assert self._holders is not None, "somebody holds something"
+        process = self.chance.choice(self.processes)
+        name, work = self._holders.change(process)
+        self.begun[f"holdings: {name}"] += 1
+        self.start(f"holdings {name}", process.name, work)
+
+    def _transfer(self) -> None:
+        self.chain.transfer()
+        self.say("somebody transfers tokens")
 
     def _sweep(self) -> None:
         process = self.chance.choice(self.processes)
@@ -231,7 +269,7 @@ class GatewaySimulation(Scheduler):
 
     def _night(self) -> None:
         """Nobody asks until shortly before the next midnight."""
-        self._lull, self._morning = False, self.steps
+        self._lull = False
         self.begun["nights"] += 1
         until_midnight_ms = _DAY_MS - self.clock.at_ms % _DAY_MS
         self.clock.at_ms += max(20_000, until_midnight_ms - 20_000)
@@ -241,20 +279,26 @@ class GatewaySimulation(Scheduler):
 
     def _engine_model(self) -> MemoryEngine:
         model: MemoryEngine = self.engine.calls
-        model.tables[self.engine.names.windows].lags = self.chance.happens(0.5)
+        for table in self._lagging(model):
+            table.lags = self.chance.happens(0.5)
         return model
+
+    def _lagging(self, model: MemoryEngine) -> list[Table]:
+        """Return the tables whose indexes may lag."""
+        return [model.tables[name] for name in (self.engine.names.windows, self.engine.names.wallets)]
 
     @property
     def _behind(self) -> int:
-        return self._model.tables[self.engine.names.windows].behind
+        return sum(table.behind for table in self._lagging(self._model))
 
     def _catch_up(self) -> None:
-        self._model.tables[self.engine.names.windows].catch_up(self.chance.within(1, 50))
+        for table in self._lagging(self._model):
+            table.catch_up(self.chance.within(1, 50))
 
     def _catch_up_wholly(self) -> None:
-        table = self._model.tables[self.engine.names.windows]
-        table.lags = False
-        table.catch_up()
+        for table in self._lagging(self._model):
+            table.lags = False
+            table.catch_up()
 
     def _put_catalogue(self) -> None:
         said = json.dumps(document(self.chance, places=self._places))
@@ -267,7 +311,7 @@ class GatewaySimulation(Scheduler):
         skew_ms = 0 if self._resting else self.chance.within(-900, 900) if self.calm else skews(self.chance)
         clock = SkewedClock(self.clock, skew_ms)
         name = f"p{self.begun['processes']}"
-        return started(name, self._client, self.pools, clock, self.chance.bits(32), one_at_a_time=one_at_a_time)
+        return self._around.started(name, clock, self.chance.bits(32), one_at_a_time=one_at_a_time)
 
 
 _HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
