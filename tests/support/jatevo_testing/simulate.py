@@ -9,6 +9,7 @@ with 1; the same seed and steps fail again in the same way. `--plant` breaks the
 
 import argparse
 import logging
+import re
 import sys
 import time
 from collections import Counter
@@ -118,10 +119,23 @@ def _tell(simulation: GatewaySimulation, error: Exception, steps: int, shrink_s:
     shrinking = Shrinking(simulation.chance.made, fails, failure, lambda: time.monotonic() < until)
     shrinking.shortest()
     shortest = last[0]
-    _say(f"shortened from {simulation.steps} steps to {shortest.steps}, in {shrinking.tries} tries:")
-    for line in list(shortest.trace)[-_SHOWN:]:
+    _say(
+        f"shortened from {simulation.steps} steps to {shortest.steps}, in {shrinking.tries} tries; what matters of it:"
+    )
+    for line in _that_matter(list(shortest.trace), failure.what)[-_SHOWN:]:
         at_ms, _, what = line.partition(" ")
         _say(f"  {(int(at_ms) - shortest.began_ms) / 1000:9.3f} s  {what}")
+
+
+def _that_matter(trace: list[str], what: str) -> list[str]:
+    """Return the lines about what a failure names, and those of the strands that had to do with it; else all."""
+    named = set(re.findall(r"acct_\w+|lane/\S+", what))
+    strands = {_strand(line) for line in trace if any(name in line for name in named)}
+    return [line for line in trace if _strand(line) in strands] or trace
+
+
+def _strand(line: str) -> str:
+    return line.partition(" ")[2].partition(":")[0].removesuffix(" ends")
 
 
 def _list(name: str, counts: Mapping[str, int]) -> None:

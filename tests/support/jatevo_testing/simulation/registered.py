@@ -7,6 +7,7 @@ has been confirmed to the operator: from then on no window may be behind it.
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from jatevo.adapters.dynamodb.schema import TableNames
@@ -14,6 +15,7 @@ from jatevo_testing.simulation.images import EVERY_KEY, Image, Item, number
 
 _LATELY_S = 600
 """Some process may take a key for valid that was disabled less long ago."""
+_LONG_OVER_S = 200
 UNLIMITED = (10**12, 10**18, 10**12)
 
 
@@ -134,11 +136,21 @@ class Registered:
         assert (EVERY_KEY in image.blocked) == stopped, "a window and its account's version differ in who may ask"
 
     def check_taken(self, name: str, image: Image, key_ref: str) -> None:
-        owner = name.partition("#")[0]
+        owner, _, period = name.partition("#")
+        if self._long_over(period):
+            # Whoever still asks in it was held up for minutes: changes reach the days that may be today for somebody.
+            return
         assert image.version >= self._promised[owner], f"{name} is behind a change that was confirmed"
         if owner == self._account_id:
             assert key_ref not in self._disabled_keys, "a key was used after its disabling was confirmed"
             assert not self._stopped, "an account was used after its disabling was confirmed"
+
+    def _long_over(self, period: str) -> bool:
+        """Return whether a day ended longer ago than any clock is off."""
+        if len(period) != len("2026-11-23"):
+            return False
+        begins = datetime.fromisoformat(period).replace(tzinfo=UTC).timestamp()
+        return self._now_ms() / 1000 > begins + 86_400 + _LONG_OVER_S
 
     def check_block(self, key_ref: str, blocked: frozenset[str], name: str) -> None:
         truly = key_ref in self._revoked or not self._enabled
