@@ -82,7 +82,7 @@ class GatewaySimulation(Scheduler):
         self._witness = Witness(
             self.auditor,
             self.everyone,
-            store_fails=lambda: self.weather > 0 and not self._resting,
+            store_fails=lambda: not self.calm,
             upstreams_fail=lambda: (self._trouble > 0 or self.begun["change"] > 0) and not self._resting,
         )
         self._resting = False
@@ -143,7 +143,7 @@ class GatewaySimulation(Scheduler):
         return new
 
     async def at_rest(self) -> None:
-        self._resting, self.pools.trouble = True, 0.0
+        self._resting, self.calm, self.pools.trouble = True, True, 0.0
         self._catch_up_wholly()
         for process in self.processes:
             await process.app.drain(None)
