@@ -10,6 +10,12 @@ from jatevo_testing.lambda_stream import answer_of, event_of, taken_apart, until
 
 from jatevo_local.lambda_api import LambdaFunction
 from jatevo_local.lambda_api.calls import BrokenStream, Failure, Reply
+from lambda_response_stream.context import LambdaContext
+from lambda_response_stream.errors import ErrorReport
+from lambda_response_stream.events import Scope, event_parser
+from lambda_response_stream.exchange import Exchange
+from lambda_response_stream.invocation import Receive, Send, Service, _Run
+from lambda_response_stream.runtime_api import Invocation, RuntimeApi
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,47 @@ async def test_a_client_that_never_reads_holds_the_app_back_and_is_given_up(hurr
         await reply.whole()
     await answer_of(hurried, "/status")
     assert hurried.cold_starts == cold_starts
+
+
+class SlowAnswer:
+    """Takes a piece only once `read` is set."""
+
+    def __init__(self) -> None:
+        self.read = asyncio.Event()
+        self.taken: list[bytes] = []
+        self.failed: list[str] = []
+
+    def start(self, status: int, headers: object) -> None: ...
+
+    async def write(self, body: bytes, *, more: bool) -> None:
+        await self.read.wait()
+        self.taken.append(body)
+
+    async def finish(self) -> None: ...
+
+    async def fail(self, error: ErrorReport) -> None:
+        self.failed.append(error.kind)
+
+
+async def test_a_reader_that_is_only_slow_gets_what_was_sent_and_then_the_error() -> None:
+    answer = SlowAnswer()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        async def read_when_time_is_up() -> None:
+            await receive()
+            await receive()
+            answer.read.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(read_when_time_is_up())
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+
+    stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    service = Service(app, RuntimeApi(""), event_parser(), None, stopping, buffered=False, deadline_margin_ms=1000)
+    context = LambdaContext(Invocation("id", b"", time.time_ns() // 1_000_000 + 1000))
+    await _Run(service, {}, Exchange(b"", answer), context).to_its_end()
+    assert (answer.taken, answer.failed) == ([b"piece"], ["Runtime.DeadlineNear"])
 
 
 async def test_a_send_that_cannot_be_cancelled_leaves_the_next_connection_alone(hurried: LambdaFunction) -> None:

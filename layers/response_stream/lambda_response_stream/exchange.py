@@ -31,6 +31,7 @@ class Exchange:
         self._over = asyncio.Event()
         self._started = False
         self._sends = 0
+        self._sent: asyncio.Future[None] | None = None
         self.sending = False
         self.complete = False
         """The app has sent its whole response."""
@@ -67,6 +68,12 @@ class Exchange:
         """Tell the app that nobody listens any more."""
         self._over.set()
 
+    async def sent(self) -> None:
+        """Wait for the send under way, if there is one, to return."""
+        if self.sending:
+            self._sent = asyncio.get_running_loop().create_future()
+            await self._sent
+
     async def _send_body(self, message: Message) -> None:
         more = bool(message.get("more_body", False))
         body = message.get("body", b"")
@@ -75,6 +82,8 @@ class Exchange:
             await self._answer.write(body if type(body) is bytes else bytes(body), more=more)
         finally:
             self.sending = False
+            if self._sent is not None and not self._sent.done():
+                self._sent.set_result(None)
         if not more:
             self.complete = True
             self._over.set()

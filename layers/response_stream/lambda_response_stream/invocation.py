@@ -27,6 +27,8 @@ type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
+_SEND_PATIENCE = 0.3
+"""The part of the margin after which a send that does not return is cancelled."""
 _CANCELLED_AT = 0.2
 """The part of the margin that is left when an app that ignores its deadline is cancelled."""
 
@@ -89,8 +91,8 @@ class _Run:
         """Time is up. End the response, and see the app to its end."""
         cancelled_at_ms = int(self._margin_ms * _CANCELLED_AT)
         self._exchange.disconnect()
-        if self._exchange.sending:
-            self._task.cancel()  # nobody reads: its send would not return
+        if await self._is_stuck():
+            self._task.cancel()
             await self._wait(until_ms=cancelled_at_ms)
         if not self._exchange.complete:
             await self._fail(self._overtaken_by())
@@ -101,6 +103,15 @@ class _Run:
             await self._wait(until_ms=cancelled_at_ms // 2)
         elif (error := _error_of(self._task)) is not None and not isinstance(error, OSError):
             _log.error("the app failed while it was being ended", exc_info=error)
+
+    async def _is_stuck(self) -> bool:
+        """Whether nobody reads: a reader that is only slow still gets what was sent, and with it the error."""
+        try:
+            async with asyncio.timeout(self._margin_ms * _SEND_PATIENCE / 1000):
+                await self._exchange.sent()
+        except TimeoutError:
+            return True
+        return False
 
     def _overtaken_by(self) -> InvocationError:
         if self._service.stopping.done():
