@@ -28,7 +28,7 @@ from jatevo_testing.tables import fresh_tables, plain_client
 from jatevo.adapters.dynamodb import client as client_module
 from jatevo.adapters.dynamodb.client import ClientOptions, ConditionRefused, DynamoClient, TransactionRefused
 from jatevo.adapters.dynamodb.credentials import Credentials
-from jatevo.adapters.dynamodb.endpoints import endpoint_of, origin_of
+from jatevo.adapters.dynamodb.endpoints import endpoint_of
 from jatevo.adapters.dynamodb.signing import Keys, Signer
 from jatevo.application.ports import OutcomeUnknown, StoreUnavailable
 from jatevo_local.engine import AWS_ENVIRONMENT, REGION
@@ -99,12 +99,6 @@ def test_every_region_is_found_where_botocore_finds_it() -> None:
     assert {region: endpoint_of(region) for region in found} == {
         region: f"https://{host}" for region, host in found.items()
     }
-
-
-@pytest.mark.parametrize("url", ["ftp://x", "https://", "127.0.0.1:8000"])
-def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the address of a DynamoDB"):
-        origin_of(url)
 
 
 # Real engines. ExtendDB verifies every signature.

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from jatevo_testing.raw_server import RawServer, Says, answer, raw_server, saying
 
+from jatevo.adapters.http1.address import Address, address_of
 from jatevo.adapters.http1.errors import ConnectionBroke, HttpFailure, NoAnswerInTime, NothingSent
 from jatevo.adapters.http1.link import Origin
 from jatevo.adapters.http1.pool import Pool
@@ -277,6 +278,28 @@ def event_server() -> Iterator[RawServer]:
     yield told[0]
     ends[0]()
     thread.join()
+
+
+ADDRESSES = {
+    "https://api.example.com/v1/chat": Address(
+        Origin(tls=True, host="api.example.com", port=443), "api.example.com", "/v1/chat"
+    ),
+    "http://127.0.0.1:8000": Address(Origin(tls=False, host="127.0.0.1", port=8000), "127.0.0.1:8000", "/"),
+    "http://[::1]:8000/v1": Address(Origin(tls=False, host="::1", port=8000), "[::1]:8000", "/v1"),
+    "https://x:443/a b": Address(Origin(tls=True, host="x", port=443), "x", "/a%20b"),
+    "https://x/a%20b": Address(Origin(tls=True, host="x", port=443), "x", "/a%20b"),
+}
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_an_address_is_taken_apart(url: str) -> None:
+    assert address_of(url) == ADDRESSES[url]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "https://", "127.0.0.1:8000", "http://x:70000", "http://ü"])
+def test_an_address_that_is_none_is_said(url: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        address_of(url)
 
 
 # Under TLS.

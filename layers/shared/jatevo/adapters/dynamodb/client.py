@@ -20,8 +20,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from jatevo.adapters.dynamodb.credentials import Credentials, NoCredentials
-from jatevo.adapters.dynamodb.endpoints import endpoint_of, origin_of
+from jatevo.adapters.dynamodb.endpoints import endpoint_of
 from jatevo.adapters.dynamodb.signing import Signer
+from jatevo.adapters.http1.address import address_of
 from jatevo.adapters.http1.errors import HttpFailure, NothingSent
 from jatevo.adapters.http1.exchange import Exchange
 from jatevo.adapters.http1.pool import Pool
@@ -111,8 +112,8 @@ class DynamoClient:
         self._options = options
         self._meter = meter or NoMeter()
         self._credentials = credentials or Credentials({})
-        self._origin, host = origin_of(options.endpoint_url or endpoint_of(options.region))
-        self._signer = Signer(host, options.region)
+        self._address = address_of(options.endpoint_url or endpoint_of(options.region))
+        self._signer = Signer(self._address.host, options.region)
         self._pool = Pool(
             connect_s=options.connect_timeout_s, most=options.connections, keep=options.connections, keep_s=_KEPT_S
         )
@@ -171,7 +172,7 @@ class DynamoClient:
         request = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
         timeout_s = self._options.read_timeout_s
         deadline = asyncio.get_running_loop().time() + self._options.connect_timeout_s + timeout_s
-        async with self._pool.exchange(self._origin, request, deadline=deadline, idle_s=timeout_s) as exchange:
+        async with self._pool.exchange(self._address.origin, request, deadline=deadline, idle_s=timeout_s) as exchange:
             answer = await _answer(exchange)
         if answer.code in _BAD_CLOCK and self._set_clock(exchange.headers.get("date")):
             return replace(answer, clock_was_off=True)

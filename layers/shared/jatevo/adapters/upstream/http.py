@@ -1,5 +1,5 @@
 """
-The `Upstream` port over httpx.
+The `Upstream` port over our own HTTP/1.1 client.
 
 Guarantees: nothing is read later than the call's deadline; errors say whether the body may have been sent; redirects
 are not followed; credentials come from outside and appear in no error text.
@@ -9,13 +9,17 @@ import asyncio
 import json
 import logging
 import math
+import re
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 
-import httpx
-
+from jatevo.adapters.http1.address import Address, address_of
+from jatevo.adapters.http1.errors import ConnectionBroke, HttpFailure, NoAnswerInTime, NothingSent
+from jatevo.adapters.http1.exchange import Exchange
+from jatevo.adapters.http1.pool import Pool
 from jatevo.adapters.secrets import SecretUnavailable
 from jatevo.application.ports import (
     Clock,
@@ -32,15 +36,18 @@ _log = logging.getLogger(__name__)
 _CONNECT_S = 5.0
 _TOKENIZE_S = 3.0
 _MOST_CONNECTIONS = 1000
+_MOST_KEPT = 100
 _KEEP_IDLE_S = 4
 """Below the five seconds after which common servers hang up: a request on a connection just closed may be billed."""
-_NOTHING_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.LocalProtocolError,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-)
+_MOST_COUNTED_BYTES = 32 * 1024 * 1024
+_SENDABLE = re.compile(r"[!-~]+", re.ASCII)
+_ALWAYS = {
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "content-type": "application/json",
+    "user-agent": "jatevo-gateway",
+}
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 type SecretLookup = Callable[[str], str | None]
 """Returns the secret that a pool's `api_key` reference names. Raises SecretUnavailable."""
@@ -49,46 +56,29 @@ type SecretLookup = Callable[[str], str | None]
 class HttpUpstream:
     """Sends calls to pools. `idle_s`: the longest silence that is waited for between two reads."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        secret: SecretLookup,
-        *,
-        idle_s: float = 120.0,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, clock: Clock, secret: SecretLookup, *, idle_s: float = 120.0) -> None:
         self._clock = clock
         self._secret = secret
-        timeout = httpx.Timeout(idle_s, connect=_CONNECT_S, pool=_CONNECT_S)
-        limits = httpx.Limits(
-            max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=_KEEP_IDLE_S
-        )
-        self._client = httpx.AsyncClient(
-            timeout=timeout, limits=limits, follow_redirects=False, trust_env=False, transport=transport
-        )
+        self._idle_s = idle_s
+        self._pool = Pool(connect_s=_CONNECT_S, most=_MOST_CONNECTIONS, keep=_MOST_KEPT, keep_s=_KEEP_IDLE_S)
 
     @asynccontextmanager
     async def open(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
         """Send a call and yield its answer; leaving the context hangs up."""
         left_s = max(0.0, (call.deadline_unix_ms - self._clock.now_ms()) / 1000)
+        address = _address(call.pool.base_url, call.path)
+        request = _request(address, self._headers(call), _json(call.body))
         deadline = asyncio.get_running_loop().time() + left_s
-        request = self._client.build_request(
-            "POST", call.pool.base_url.rstrip("/") + call.path, content=_json(call.body), headers=self._headers(call)
-        )
         try:
-            async with asyncio.timeout_at(deadline):
-                response = await self._client.send(request, stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            async with self._pool.exchange(address.origin, request, deadline=deadline, idle_s=self._idle_s) as exchange:
+                yield UpstreamAnswer(
+                    status=exchange.status,
+                    content_type=exchange.headers.get("content-type", ""),
+                    retry_after_s=self._retry_after_s(exchange.headers.get("retry-after")),
+                    body=_Body(exchange),
+                )
+        except HttpFailure as error:
             raise _sorted(error) from error
-        try:
-            yield UpstreamAnswer(
-                status=response.status_code,
-                content_type=response.headers.get("content-type", ""),
-                retry_after_s=self._retry_after_s(response.headers.get("retry-after")),
-                body=_read(response, deadline),
-            )
-        finally:
-            await response.aclose()
 
     async def count_tokens(self, call: UpstreamCall) -> int | None:
         """
@@ -105,27 +95,25 @@ class HttpUpstream:
                 prompt = (await self._ask(base, "/apply-template", wanted, call))["prompt"]
                 question = {"content": prompt, "add_special": True, "parse_special": True}
                 return len((await self._ask(base, "/tokenize", question, call))["tokens"])
-        except (httpx.HTTPError, UpstreamError, TimeoutError, KeyError, TypeError, ValueError):
+        except (HttpFailure, UpstreamError, TimeoutError, KeyError, TypeError, ValueError):
             return None
 
     async def close(self) -> None:
         """Close idle connections."""
-        await self._client.aclose()
+        self._pool.disconnect()
 
     async def _ask(self, base: str, path: str, body: Mapping[str, Any], call: UpstreamCall) -> Any:
-        response = await self._client.post(
-            base.rstrip("/") + path, content=_json(body), headers=self._headers(call), timeout=_TOKENIZE_S
-        )
-        response.raise_for_status()
-        return response.json()
+        address = _address(base, path)
+        request = _request(address, self._headers(call), _json(body))
+        deadline = asyncio.get_running_loop().time() + _TOKENIZE_S
+        async with self._pool.exchange(address.origin, request, deadline=deadline, idle_s=_TOKENIZE_S) as exchange:
+            payload = await exchange.read_all(_MOST_COUNTED_BYTES)
+        if exchange.status != 200:
+            raise ConnectionBroke("it counts no tokens")
+        return json.loads(payload)
 
     def _headers(self, call: UpstreamCall) -> dict[str, str]:
-        headers = {
-            **call.headers,
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "x-request-id": call.request_id,
-        }
+        headers = {**_ALWAYS, **call.headers, "x-request-id": call.request_id}
         if secret := self._secret_of(call):
             headers["authorization"] = f"Bearer {secret}"
         return headers
@@ -146,29 +134,61 @@ class HttpUpstream:
         if call.pool.api_key is None:
             return None
         try:
-            return self._secret(call.pool.api_key)
+            secret = self._secret(call.pool.api_key)
         except SecretUnavailable as error:
             _log.error("pool %s: %s", call.pool.id, error)
             raise UpstreamUnreachable("no key") from None
+        if secret and not _SENDABLE.fullmatch(secret):
+            _log.error("pool %s: its key has characters that no header can carry", call.pool.id)
+            raise UpstreamUnreachable("no key")
+        return secret
 
 
-async def _read(response: httpx.Response, deadline: float) -> AsyncIterator[bytes]:
-    chunks = response.aiter_bytes()
-    while True:
+class _Body:
+    """A body as it comes, unpacked should it be packed all the same. Raises UpstreamError."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        encoding = exchange.headers.get("content-encoding", "").lower()
+        if encoding not in _PACKED and encoding not in ("", "identity"):
+            raise UpstreamBroken("the answer has an encoding that nobody asked for")
+        self._packed = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding in _PACKED else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async with asyncio.timeout_at(deadline):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return
-        except (httpx.HTTPError, TimeoutError) as error:
+            data = await self._exchange.read()
+        except HttpFailure as error:
             raise _sorted(error) from error
-        yield chunk
+        if not data:
+            raise StopAsyncIteration
+        if self._packed is None:
+            return data
+        try:
+            return self._packed.decompress(data)
+        except zlib.error as error:
+            raise UpstreamBroken("the answer cannot be unpacked") from error
 
 
-def _sorted(error: Exception) -> UpstreamError:
-    if isinstance(error, (*_NOTHING_SENT, httpx.InvalidURL)):
+def _address(base: str, path: str) -> Address:
+    try:
+        return address_of(base.rstrip("/") + path)
+    except ValueError as error:
+        raise UpstreamUnreachable("no address") from error
+
+
+def _request(address: Address, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    head = f"POST {address.path} HTTP/1.1\r\nhost: {address.host}\r\n{lines}content-length: {len(body)}\r\n\r\n"
+    return head.encode("ascii") + body
+
+
+def _sorted(error: HttpFailure) -> UpstreamError:
+    if isinstance(error, NothingSent):
         return UpstreamUnreachable("no connection")
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+    if isinstance(error, NoAnswerInTime):
         return UpstreamTimeout("no answer in time")
     return UpstreamBroken("the connection broke")
 
