@@ -7,6 +7,7 @@ Answers share what they hold with the tables: nobody writes into an answer.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jatevo_testing.engine_model import expressions, reads
@@ -209,25 +210,19 @@ def _update(table: Table, arguments: Mapping[str, Any], given: Given) -> Write:
     return Write(table, place, before, after)
 
 
-def _delete(table: Table, arguments: Mapping[str, Any], given: Given) -> Write:
+def _keyed(table: Table, arguments: Mapping[str, Any], given: Given, *, stays: bool) -> Write:
     place = table.place(arguments["Key"])
     before = table.rows.get(place)
     _unless_refused(arguments, before, given)
-    return Write(table, place, before, None)
+    return Write(table, place, before, before if stays else None)
 
 
-def _check(table: Table, arguments: Mapping[str, Any], given: Given) -> Write:
-    place = table.place(arguments["Key"])
-    before = table.rows.get(place)
-    _unless_refused(arguments, before, given)
-    return Write(table, place, before, before)
-
-
+_delete = partial(_keyed, stays=False)
 _PARTS: Mapping[str, Callable[[Table, Any, Given], Write]] = {
     "Put": _put,
     "Update": _update,
     "Delete": _delete,
-    "ConditionCheck": _check,
+    "ConditionCheck": partial(_keyed, stays=True),
 }
 
 

@@ -11,6 +11,7 @@ from jatevo.application.reservations import Policy
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.simulation.auditor import Auditor
 from jatevo_testing.simulation.chance import Chance, Script
+from jatevo_testing.simulation.mishaps import lose_sweep_at
 from jatevo_testing.simulation.processes import Engine, Process, SkewedClock, process, registry_on, skews
 from jatevo_testing.simulation.registered import Registered
 from jatevo_testing.simulation.rest import Rest
@@ -109,17 +110,7 @@ class Simulation(Scheduler):
         task.cancel()
 
     def _lose_sweep_at(self) -> None:
-        open_windows = [name for name, window in self.auditor.windows.items() if window.image.open]
-        if open_windows:
-            name = self.chance.choice(open_windows)
-            self.say(f"{name} loses its sweep_at")
-            owner, _, period = name.partition("#")
-            self.engine.calls.update_item(
-                TableName=self.engine.names.windows,
-                Key={"owner": {"S": owner}, "period": {"S": period}},
-                UpdateExpression="REMOVE sweep_at",
-            )
-            self.auditor.lost_sweep_at(name)
+        self.say(lose_sweep_at(self.engine, self.auditor, self.chance))
 
     def _process(self, name: str) -> Process:
         clock = SkewedClock(self.clock, skews(self.chance))

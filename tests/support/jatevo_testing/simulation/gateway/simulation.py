@@ -28,6 +28,7 @@ from jatevo_testing.simulation.gateway.money import GatewayAuditor
 from jatevo_testing.simulation.gateway.operators import Operators
 from jatevo_testing.simulation.gateway.pools import Pools
 from jatevo_testing.simulation.gateway.witness import Witness
+from jatevo_testing.simulation.mishaps import lose_sweep_at
 from jatevo_testing.simulation.processes import SkewedClock, in_memory, registry_on, skews
 from jatevo_testing.simulation.rest import Rest
 from jatevo_testing.simulation.scheduler import Options, Scheduler
@@ -247,17 +248,7 @@ class GatewaySimulation(Scheduler):
         self.processes[place] = self._started(one_at_a_time=victim.one_at_a_time)
 
     def _lose_sweep_at(self) -> None:
-        names = [name for name, window in self.auditor.windows.items() if window.image.open]
-        if names:
-            name = self.chance.choice(names)
-            self.say(f"{name} loses its sweep_at")
-            owner, _, period = name.partition("#")
-            self._model.update_item(
-                TableName=self.engine.names.windows,
-                Key={"owner": {"S": owner}, "period": {"S": period}},
-                UpdateExpression="REMOVE sweep_at",
-            )
-            self.auditor.lost_sweep_at(name)
+        self.say(lose_sweep_at(self.engine, self.auditor, self.chance))
 
     def _turn(self) -> None:
         """Upstreams get better, or worse."""
