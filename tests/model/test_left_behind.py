@@ -1,6 +1,7 @@
 """What handlers leave behind is ended once, paid for within bounds, and found again whatever got lost."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from jatevo_testing.stage import AMOUNT, Place
@@ -114,6 +115,24 @@ async def test_an_accepted_request_stands_when_its_window_cannot_be_brought_up_t
     assert reservation.id in (await place.window()).open
     await place.reserved(newer)
     assert (await place.window()).limits == changed.limits
+
+
+async def test_a_request_that_took_too_long_to_reserve_is_not_accepted_and_holds_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.reserved()
+    whole = place.process.reservations._windows.reserve
+
+    async def slow(*arguments: Any) -> Any:
+        result = await whole(*arguments)
+        place.clock.advance(61)
+        return result
+
+    monkeypatch.setattr(place.process.reservations._windows, "reserve", slow)
+    before = len((await place.window()).open)
+    with pytest.raises(StoreUnavailable):
+        await place.asked()
+    assert len((await place.window()).open) == before
 
 
 async def test_a_request_brings_all_windows_that_a_crash_left_behind_up_to_date(place: Place) -> None:

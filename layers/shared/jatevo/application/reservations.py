@@ -279,6 +279,11 @@ class Reservations:
                 if isinstance(stopped, _Missing):
                     return replace(stopped, bindings=binding) if stopped.bindings[0] in binding else stopped
                 return None if isinstance(stopped, StoreError) else stopped
+        if self._clock.now_ms() // 1000 >= asking.expires_at - self._policy.grace_s:
+            # No upstream could be read any more, and a sweeper may be ending what was taken first.
+            late = StoreUnavailable("reserving took longer than a request may last")
+            await self._give_back(self._reservation(asking, attempt), late)
+            raise late
         await self._openings.mend(attempt.taken, asking.caller)
         return self._reservation(asking, attempt, tuple(one.key for one in binding if one.money))
 

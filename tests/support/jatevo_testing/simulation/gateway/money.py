@@ -54,7 +54,7 @@ class GatewayAuditor(Auditor):
         decision = self.decisions.get(reservation_id)
         if decision is not None:
             # Only a sweeper whose clock is far ahead of the handler's ends what is still served.
-            abandoned = decision.reason == "abandoned" and not self.calm
+            abandoned = decision.reason in {"abandoned", "reserve_unknown"} and not self.calm
             assert abandoned, "an upstream is asked for a request that has ended"
             return
         of_account = [entry for name, entry in held.items() if kind_of(name) == "account"]
