@@ -42,7 +42,7 @@ def reported(*answers: Response) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("model", ["scripted", "smollm2", "smollm2-native"])
 async def test_a_response_says_what_the_ledger_says(shop: Shop, sdk: openai.AsyncOpenAI, model: str) -> None:
     shop.upstream.script = said("hello there")
-    answer = await sdk.responses.create(model=model, input="Say hello.", max_output_tokens=32)
+    answer = await sdk.responses.create(model=model, input="Say hello.", max_output_tokens=64, temperature=0)
     assert answer.output_text
     assert shop.charged() == reported(answer)
 
@@ -51,7 +51,7 @@ async def test_a_response_says_what_the_ledger_says(shop: Shop, sdk: openai.Asyn
 async def test_a_stream_ends_with_what_was_streamed(shop: Shop, sdk: openai.AsyncOpenAI, model: str) -> None:
     shop.upstream.script = said("hello there")
     text = ""
-    async with sdk.responses.stream(model=model, input="Say hello.", max_output_tokens=32) as stream:
+    async with sdk.responses.stream(model=model, input="Say hello.", max_output_tokens=64, temperature=0) as stream:
         async for event in stream:
             if event.type == "response.output_text.delta":
                 text += event.delta
