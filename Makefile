@@ -5,7 +5,7 @@ MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients build smoke services simulate bench lint check format lock clean
+.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth lint check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ simulate: setup ## the whole gateway in a simulation: SEED=0 STEPS=5000 SEEDS=1;
 
 bench: build ## what a request costs this gateway, over a stub of known timing: BENCH=--quick
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/request_cost.py $(BENCH)
+
+bench-growth: setup ## DynamoDB units on every route, and with what they grow: GROWTH="--most 1000000"
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/growth.py $(GROWTH)
 
 lint: setup ## format, lint, types, import rules, template
 	$(BIN)/ruff format --check .

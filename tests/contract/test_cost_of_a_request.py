@@ -1,17 +1,17 @@
 """What one accepted request costs in DynamoDB: three writes and no read, each of one unit while the window is small."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.holders import TOKEN_UNITS, Holders, solana_wallet
+from jatevo_testing.units import UnitMeter
 from jatevo_testing.upstream import ScriptedUpstream
 from jatevo_testing.world import Customer, World
 
-from jatevo.adapters.dynamodb.client import Answer, DynamoClient
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.conversations import Conversation
 from jatevo.bootstrap import Settings
@@ -23,43 +23,10 @@ SMALLEST_ITEM_BYTES = 1024
 """Up to here a write costs one unit."""
 
 
-@dataclass
-class Meter:
-    """Every call a gateway makes, with the units DynamoDB reports for it."""
-
-    windows: str
-    calls: list[tuple[str, float, float]] = field(default_factory=list)
-    """Operation and table, units of the table, units of its indexes."""
-
-    def attach(self, client: DynamoClient) -> None:
-        ask = client.ask
-
-        async def metered(operation: str, arguments: Mapping[str, Any]) -> Answer:
-            answer = await ask(operation, {**arguments, "ReturnConsumedCapacity": "INDEXES"})
-            self._count(operation.title().replace("_", ""), answer.value.get("ConsumedCapacity"))
-            return answer
-
-        client.ask = metered  # type: ignore[method-assign]
-
-    def _count(self, operation: str, used: Any) -> None:
-        if used is None:
-            self.calls.append((f"{operation} refused", 1, 0))
-            return
-        for capacity in used if isinstance(used, list) else [used]:
-            indexes = capacity.get("GlobalSecondaryIndexes", {}).values()
-            table = capacity["TableName"].rpartition("-")[2]
-            units = capacity["Table"]["CapacityUnits"]
-            self.calls.append((f"{operation} {table}", units, sum(index["CapacityUnits"] for index in indexes)))
-
-    def take(self) -> list[tuple[str, float, float]]:
-        taken, self.calls = self.calls, []
-        return taken
-
-
 @dataclass(frozen=True)
 class Metered:
     world: World
-    meter: Meter
+    meter: UnitMeter
     customer: Customer
 
     async def hold_open(self, others: int) -> Window:
@@ -79,7 +46,7 @@ class Metered:
 async def metered(dynoxide: str, tables: TableNames, upstream: ScriptedUpstream) -> AsyncIterator[Metered]:
     world = World(dynoxide, tables.windows.removesuffix("-windows"), Settings(directory_keep_ms=60_000))
     world.apply_catalogue(base_url=upstream.base_url)
-    meter = Meter(tables.windows)
+    meter = UnitMeter()
     meter.attach(world.gateway.dynamodb)
     customer = world.customer(requests=1000, budget_nano_usd=10**12)
     assert (await world.chat(customer, max_tokens=10)).status_code == 200
@@ -222,7 +189,7 @@ async def entitled(dynoxide: str, tables: TableNames, upstream: ScriptedUpstream
     await holders.snapshot({wallet: 11 * TOKEN_UNITS})
     now = holders.now_unix_s
     await world.gateway.administration().prices.set_rate("1.00", now + 10 * 86_400, "a test", "first")
-    meter = Meter(tables.windows)
+    meter = UnitMeter()
     meter.attach(world.gateway.dynamodb)
     yield Metered(world, meter, world.key_of(account))
     await world.close()

@@ -28,7 +28,7 @@ class DynamoLedger:
         self._retention_days = retention_days
 
     async def decide(self, entry: LedgerEntry) -> LedgerEntry:
-        item = self._item(entry)
+        item = self.item(entry)
         try:
             await self._client.retried(
                 "put_item",
@@ -89,7 +89,8 @@ class DynamoLedger:
                 low = last + " "
         return found[:limit]
 
-    def _item(self, entry: LedgerEntry) -> dict[str, Any]:
+    def item(self, entry: LedgerEntry) -> dict[str, Any]:
+        """Return the item that an entry is kept as."""
         item: dict[str, Any] = {
             "book": text(book(entry.account_id, entry.day)),
             "reservation_id": text(entry.reservation_id),
