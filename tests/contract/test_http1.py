@@ -120,6 +120,7 @@ def hanging_up(after: bytes) -> Says:
     return says
 
 
+_CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BROKEN = {
     "hangs up": b"",
     "hangs up in its head": b"HTTP/1.1 200 OK\r\ncontent-",
@@ -130,7 +131,61 @@ BROKEN = {
     "has two lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
     "changes the protocol": b"HTTP/1.1 101 Switch\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     "has no end of headers": b"HTTP/1.1 200 OK\r\nx: " + b"a" * 200_000,
+    "has no end of headers, each short": b"HTTP/1.1 200 OK\r\n" + b"x: a\r\n" * 40_000,
+    "promises without end": b"HTTP/1.1 103 Hints\r\nlink: x\r\n\r\n" * 10_000,
+    "has a length and chunks": _CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n2\r\nhe\r\n0\r\n\r\n"),
+    "has a negative length": b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nhello",
+    "has a chunk of more bytes than there are": _CHUNKED + b"ffffffffffffffffff\r\nhe\r\n",
+    "ends a line of its head with less": b"HTTP/1.1 200 OK\r\nx: a\rcontent-length: 0\r\n\r\n",
 }
+
+
+ENDLESS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"x: a\r\n"),
+    "a header": (b"HTTP/1.1 200 OK\r\nx: ", b"a"),
+    "promises": (b"", b"HTTP/1.1 103 Hints\r\nlink: x\r\n\r\n"),
+    "what a chunk says of itself": (_CHUNKED + b"2;x=", b"a"),
+    "trailers": (_CHUNKED + b"2\r\nhe\r\n0\r\n", b"x: a\r\n"),
+    "a trailer": (_CHUNKED + b"2\r\nhe\r\n0\r\nx: ", b"a"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_what_has_no_end_is_given_up_at_its_size(pool: Pool, name: str) -> None:
+    begin, more = ENDLESS[name]
+    written = 0
+
+    async def says(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await server.take(reader)
+        writer.write(begin)
+        while written < 50_000_000:
+            writer.write(more * (100_000 // len(more)))
+            written += 100_000
+            await writer.drain()
+        await asyncio.Event().wait()
+
+    async with raw_server(says) as server:
+        with pytest.raises(ConnectionBroke, match="too large"):
+            await asked(pool, server.port)
+    assert written < 20_000_000, "what the kernel holds, and no more"
+
+
+async def test_what_follows_a_body_is_not_taken_for_its_head(pool: Pool) -> None:
+    said = _CHUNKED + b"2\r\nhe\r\n0\r\ncontent-type: text/evil\r\nretry-after: 9\r\n\r\n"
+    async with raw_server(saying(said)) as server:
+        deadline = asyncio.get_running_loop().time() + 5
+        origin = Origin(tls=False, host="127.0.0.1", port=server.port)
+        async with pool.exchange(origin, request(), deadline=deadline, idle_s=5) as exchange:
+            assert await exchange.read_all(MOST) == b"he"
+            assert set(exchange.headers) == {"transfer-encoding"}
+
+
+async def test_a_second_answer_to_one_request_is_nobodys(pool: Pool) -> None:
+    async with raw_server(saying(answer(b"first") + answer(b"second"))) as server:
+        for _ in range(2):
+            assert await asked(pool, server.port) == (200, b"first")
+    assert server.connections == 2, "who says more than was asked is not asked again on that connection"
 
 
 @pytest.mark.parametrize("name", BROKEN)

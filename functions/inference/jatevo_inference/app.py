@@ -9,6 +9,7 @@ it for whole.
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -88,6 +89,8 @@ _NO_UPGRADE = Refusal(
 _ONLY_POST = Refusal(Code.METHOD_NOT_ALLOWED, "This route takes POST only.")
 _ENCODINGS = Refusal(Code.UNSUPPORTED_ENCODING, f"Content-Encoding may be one of {ACCEPTED}, or left out.")
 _LONGEST_ECHO = 256
+_ECHOABLE = re.compile(r"[ -~\x80-\xff]+")
+"""No line can end in it, whatever stands between us and the client."""
 _INSTEAD = {
     Code.UNSUPPORTED_ENCODING: {"accept-encoding": ACCEPTED},
     Code.METHOD_NOT_ALLOWED: {"allow": "POST"},
@@ -358,7 +361,8 @@ class _Request:
         if self._journal.trace_id:
             headers["x-trace-id"], headers["traceparent"] = self._journal.trace_id, self._journal.traceparent()
         if self._endpoint is not None and self._endpoint.echoed is not None:
-            headers[self._endpoint.echoed] = (header(self._scope, self._endpoint.echoed) or self._id)[:_LONGEST_ECHO]
+            said = header(self._scope, self._endpoint.echoed) or ""
+            headers[self._endpoint.echoed] = said[:_LONGEST_ECHO] if _ECHOABLE.fullmatch(said) else self._id
         if not self._body_read:
             headers["connection"] = "close"  # nobody is going to read what may still be coming
         if standing is not None:

@@ -15,7 +15,7 @@ from jatevo.adapters.http1.errors import ConnectionBroke, HttpFailure, NoAnswerI
 from jatevo.adapters.http1.link import Link
 
 _MOST_UNREAD_BYTES = 256 * 1024
-_MOST_HEAD_BYTES = 64 * 1024
+_MOST_FRAMING_BYTES = 64 * 1024
 _BODILESS = frozenset({204, 304})
 
 
@@ -30,7 +30,7 @@ class Exchange:
         self._deadline = deadline
         self._idle_s = idle_s
         self._parser = httptools.HttpResponseParser(self)
-        self._head_bytes = 0
+        self._framing_bytes = 0  # since the last piece of the body: heads, trailers, what describes chunks
         self._has_head = False
         self._pieces: deque[bytes] = deque()
         self._unread = 0
@@ -120,10 +120,10 @@ class Exchange:
         """Take what has come over the link."""
         if not data:
             self._ended()
-        elif not self._has_head and self._head_bytes > _MOST_HEAD_BYTES:
-            self._fail(ConnectionBroke("its head is too large"))
+        elif self._framing_bytes > _MOST_FRAMING_BYTES:
+            self._fail(ConnectionBroke("its head, or its end, is too large"))
         else:
-            self._head_bytes += len(data)
+            self._framing_bytes += len(data)
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserError:
@@ -179,7 +179,7 @@ class Exchange:
         self._followed = self._whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._followed:
+        if not self._has_head:  # trailers are nobody's; they must not pass for what stood before the body
             self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -194,6 +194,7 @@ class Exchange:
         self._kept_alive = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
+        self._framing_bytes = 0
         if not self._followed:
             self._pieces.append(data)
             self._unread += len(data)

@@ -47,6 +47,8 @@ _ALWAYS = {
     "content-type": "application/json",
     "user-agent": "jatevo-gateway",
 }
+_MOST_UNPACKED_BYTES = 256 * 1024
+"""In one piece: a thousandth of it may be all that came."""
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 type SecretLookup = Callable[[str], str | None]
@@ -158,18 +160,24 @@ class _Body:
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            data = await self._exchange.read()
-        except HttpFailure as error:
-            raise _sorted(error) from error
-        if not data:
+        if self._packed is None or self._packed.eof:
+            if data := await self._read():
+                return data if self._packed is None else b""  # what follows the end is nobody's
             raise StopAsyncIteration
-        if self._packed is None:
-            return data
+        data = self._packed.unconsumed_tail or await self._read()
         try:
-            return self._packed.decompress(data)
+            unpacked = self._packed.decompress(data, _MOST_UNPACKED_BYTES)
         except zlib.error as error:
             raise UpstreamBroken("the answer cannot be unpacked") from error
+        if not data and not unpacked:
+            raise StopAsyncIteration
+        return unpacked
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._exchange.read()
+        except HttpFailure as error:
+            raise _sorted(error) from error
 
 
 def _address(base: str, path: str) -> Address:
