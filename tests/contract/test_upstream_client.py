@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from jatevo_testing.raw_server import answer, raw_server, saying
 
+from jatevo.adapters.system import SystemClock
 from jatevo.adapters.upstream.http import HttpUpstream
 from jatevo.application.ports import UpstreamBroken, UpstreamCall, UpstreamUnreachable
-from jatevo.bootstrap import SystemClock
 from jatevo.domain.catalogue import Pool
 
 MB = 1024**2
@@ -47,9 +47,9 @@ async def test_a_packed_answer_is_unpacked_piece_by_piece(upstream: HttpUpstream
 @pytest.mark.parametrize("size", [0, 1, 255 * 1024, 256 * 1024, 256 * 1024 + 1, 700_000])
 async def test_a_packed_answer_is_whole_whatever_its_size(upstream: HttpUpstream, size: int) -> None:
     packed = gzip.compress(b"x" * size) + b"what follows the end is nobody's"
-    async with raw_server(saying(answer(packed, 200, "content-encoding: gzip"))) as server:
-        async with upstream.open(call(server.port)) as answered:
-            assert b"".join([piece async for piece in answered.body]) == b"x" * size
+    says = saying(answer(packed, 200, "content-encoding: gzip"))
+    async with raw_server(says) as server, upstream.open(call(server.port)) as answered:
+        assert b"".join([piece async for piece in answered.body]) == b"x" * size
 
 
 async def test_an_answer_that_is_not_packed_as_it_says_is_broken(upstream: HttpUpstream) -> None:
@@ -68,9 +68,9 @@ async def test_a_key_that_would_end_its_line_is_not_sent(upstream: HttpUpstream)
 
 
 async def test_no_address_ends_the_line_that_names_it(upstream: HttpUpstream) -> None:
-    async with raw_server(saying(answer(b""))) as server:
-        async with upstream.open(call(server.port, path="/x y\r\nx-evil: 1\r\n\r\nPOST /z HTTP/1.1")):
-            pass
+    path = "/x y\r\nx-evil: 1\r\n\r\nPOST /z HTTP/1.1"
+    async with raw_server(saying(answer(b""))) as server, upstream.open(call(server.port, path=path)):
+        pass
     head, _, body = server.asked[0].partition(b"\r\n\r\n")
     assert head.split(b"\r\n")[0].count(b" ") == 2
     assert not [line for line in head.split(b"\r\n") if line.startswith(b"x-evil")]
