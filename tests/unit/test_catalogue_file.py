@@ -293,6 +293,19 @@ BAD: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ("too many routes", model(routes=[{"pool": "p", "model": "m"}] * 21), "models[0].routes: has 21 entries"),
     ("a creation before time", model(created_unix_s=-1), "models[0].created_unix_s: must be from 0"),
     *(
+        (f"{field} with {name!r}: {value!r}", pool(**{field: {name: value}}), f"pools[0].{field}.{name}: ")
+        for field in ("headers", "zdr")
+        for name, value in [
+            ("x-a", "b\r\nx-evil: 1"),
+            ("x-a", "b\n"),
+            ("x-a\r\nx-evil", "1"),
+            ("host", "x"),
+            ("content-length", "0"),
+            ("transfer-encoding", "chunked"),
+            ("Authorization", "Bearer x"),
+        ]
+    ),
+    *(
         (f"passing {name}", pool(pass_fields=[name]), f"pools[0].pass_fields: {name} changes what an answer costs")
         for name in sorted(COST_FIELDS)
     ),
