@@ -5,7 +5,7 @@ MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth lint check format lock clean
+.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth bench-peers bench-where bench-costs bench-plots lint check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,19 @@ bench: build ## what a request costs this gateway, over a stub of known timing: 
 
 bench-growth: setup ## DynamoDB units on every route, and with what they grow: GROWTH="--most 1000000"
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/growth.py $(GROWTH)
+
+bench-peers: setup ## other gateways beside this one: codex-lb, LiteLLM, Portkey, installed into .tools/peers (0.7 GB)
+	@scripts/peers
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/peers.py $(PEERS)
+
+bench-where: setup ## where the CPU of a request goes
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/where.py
+
+bench-costs: setup ## what that costs on AWS, from published prices: COSTS="--plain-ms 1.5"
+	@$(BIN)/python benchmarks/costs.py $(COSTS)
+
+bench-plots: setup ## the plots of docs/benchmarks.md and docs/costs.md, from the tables there
+	@$(BIN)/python benchmarks/plots.py
 
 lint: setup ## format, lint, types, import rules, template
 	$(BIN)/ruff format --check .

@@ -11,11 +11,9 @@ import uvicorn
 from jatevo_inference.handler import create_app
 
 
-def main() -> None:
-    uvicorn.run(
-        create_app(), port=int(sys.argv[1]), log_level="warning", server_header=False, proxy_headers=False, ws="none"
-    )
+def serve(port: int) -> None:
+    uvicorn.run(create_app(), port=port, log_level="warning", server_header=False, proxy_headers=False, ws="none")
 
 
 if __name__ == "__main__":
-    main()
+    serve(int(sys.argv[1]))

@@ -1,5 +1,6 @@
 """Tables in Markdown: the first column is text, all others are figures."""
 
+import itertools
 from collections.abc import Sequence
 
 
@@ -22,3 +23,11 @@ def _shown(cell: object) -> str:
     if cell is None:
         return "–"
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+
+
+def table_under(document: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading, without its head."""
+    lines = document.split(f"# {heading}\n", 1)[1].splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith("|"))
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[begin + 2 :])
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
