@@ -46,6 +46,7 @@ BODIES: tuple[bytes, ...] = (
     b'{"__proto__":{"x":1},"name":{"$gt":""}}',
     b'{"name":"\\ud800","n":1e999,"budget_usd_per_day":"NaN","requests_per_day":-1}',
     b'{"name":' + b"9" * 5000 + b"}",
+    b'{"account_id":""}',
     b'{"name":null,"items":[[[]]],"metadata":[],"models":{"a":1},"nonce":0,"signature":[]}',
 )
 QUERIES = ("limit=-1&after=%00&day=2026-99-99&version=1e9", "limit=x&order=y&include=z", "day=&day=&limit=" + "9" * 400)

@@ -130,7 +130,7 @@ class CeilingBody(ReasonBody):
 class RefreshBody(Body):
     """Whose wallets to look at again; nobody named: those of all active accounts."""
 
-    account_id: str | None = None
+    account_id: str | None = Field(default=None, min_length=1, max_length=64)
 
 
 class SweepBody(Body):
