@@ -20,8 +20,8 @@ def number(text: str) -> float | None:
 
 
 def peers(document: str) -> str:
-    rows = [(row[0], [number(row[2]), number(row[3])]) for row in table_under(document, "Beside others")]
-    return bars("CPU of a request, by gateway", rows, ["plain", "streamed, 32 tokens"], "ms")
+    rows = [(row[0], [number(cell) for cell in row[2:5]]) for row in table_under(document, "Beside others")]
+    return bars("CPU of a request, by gateway", rows, ["plain", "plain, 16 at once", "streamed, 32 tokens"], "ms")
 
 
 def open_reservations(document: str) -> str:
