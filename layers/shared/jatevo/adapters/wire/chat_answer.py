@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jatevo.adapters.wire import sse
-from jatevo.adapters.wire.chat_reading import ChatAnswer, ChatStream
+from jatevo.adapters.wire.chat_alike import Alike
+from jatevo.adapters.wire.chat_reading import ChatAnswer, ChatStream, parsed_chunk
 from jatevo.adapters.wire.chat_request import unsupported_chat_field, upstream_chat_body
 from jatevo.adapters.wire.chat_usage import shown_usage
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
@@ -97,9 +98,10 @@ class ChatStreamReader:
         self._include_usage = request.include_usage
         self._wording = wording
         self._stream = ChatStream(request.choices)
+        self._alike = Alike(parsed_chunk, self._frame)
 
     def feed(self, data: bytes) -> bytes:
-        return b"".join(map(self._frame, self._stream.feed(data)))
+        return b"".join([self._event(event) for event in self._stream.events(data)])
 
     def reading(self) -> Reading:
         return self._stream.reading()
@@ -122,6 +124,18 @@ class ChatStreamReader:
 
     def failure(self, refusal: Refusal) -> bytes:
         return sse.frame(wire_error(refusal, 0, self._wording).body)
+
+    def _event(self, data: bytes) -> bytes:
+        alike = self._alike.shown(data)
+        if alike is not None and not self._stream.ended:
+            shown, size = alike
+            self._stream.take_text(size)
+            return shown
+        choices = self._stream.take(data)
+        if not choices:
+            return b""
+        self._alike.learn(data)
+        return self._frame(choices)
 
     def _frame(self, choices: list[dict[str, Any]]) -> bytes:
         shown = {**self._head, "choices": _shown(choices)}

@@ -39,7 +39,7 @@ class ChatAnswer:
             events = [event.strip() for event in sse.SseParser().feed(data)]
         except sse.FrameTooLong:
             return [], None, None
-        read = [_chunk(event) for event in events if event != b"[DONE]"]
+        read = [parsed_chunk(event) for event in events if event != b"[DONE]"]
         chunks = [chunk for chunk in read if chunk is not None]
         if len(chunks) < len(read):
             return [], None, None
@@ -67,14 +67,22 @@ class ChatStream:
 
     def feed(self, data: bytes) -> list[list[dict[str, Any]]]:
         """Take bytes as they come and return the choices of each chunk that has any, each with a `delta`."""
-        if self._garbled or self.done:
+        return [choices for event in self.events(data) if (choices := self.take(event))]
+
+    def events(self, data: bytes) -> list[bytes]:
+        """Take bytes as they come and return the events that they complete, each to be taken in turn."""
+        if self.ended:
             return []
         try:
-            events = self._parser.feed(data)
+            return self._parser.feed(data)
         except sse.FrameTooLong:
             self._garbled = True
             return []
-        return [choices for event in events if (choices := self._event(event))]
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that still comes counts."""
+        return self._garbled or self.done
 
     def reading(self) -> Reading:
         """Return what is known so far."""
@@ -87,13 +95,14 @@ class ChatStream:
             answered_as=self._answered_as,
         )
 
-    def _event(self, data: bytes) -> list[dict[str, Any]]:
-        if self._garbled or self.done:
+    def take(self, data: bytes) -> list[dict[str, Any]]:
+        """Take an event and return its choices."""
+        if self.ended:
             return []
         if data.strip() == b"[DONE]":
             self.done = True
             return []
-        chunk = _chunk(data)
+        chunk = parsed_chunk(data)
         if chunk is None:
             # What comes after the last choice has finished cannot unfinish it.
             self.done = self.reading().finished
@@ -107,6 +116,10 @@ class ChatStream:
             if choice.get("finish_reason") is not None:
                 self._finished.add(choice.get("index", 0))
         return choices
+
+    def take_text(self, size: int) -> None:
+        """Take so many bytes of text, of an event that says nothing else."""
+        self._produced += size
 
 
 def text_length(value: Any) -> int:
@@ -127,7 +140,7 @@ def json_object(data: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value.get("error") is None else None
 
 
-def _chunk(data: bytes) -> dict[str, Any] | None:
+def parsed_chunk(data: bytes) -> dict[str, Any] | None:
     """
     Return one chunk with its choices, None for what is none.
 
