@@ -1,6 +1,7 @@
 """A client whose request is cancelled, at any moment of settling, cannot stop the settling."""
 
 import asyncio
+import json
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -91,3 +92,31 @@ async def test_a_client_that_does_not_read_that_the_store_failed_ends_the_reques
     monkeypatch.setattr(world.gateway.access, "authenticate", down)
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
     await world.app(scope, receive, send)
+
+
+async def test_a_stream_that_its_client_stops_reading_is_given_up_and_settled(
+    world: World, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script = answering("hello there", usage(10, 20))
+    customer = world.customer(margin_bps=0)
+    body = json.dumps({"model": "test-model", "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    messages = [{"type": "http.request", "body": body.encode(), "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(asgi, "READ_PATIENCE_S", 0.01)
+    headers = [(name.encode(), value.encode()) for name, value in customer.headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
+    await world.app(scope, receive, send)
+    await world.app.drain()
+
+    [entry] = await world.ledger(customer)
+    assert entry.figures.charge_nano_usd == CHARGE
+    assert not (await world.window(customer)).open

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from jatevo.adapters.http.asgi import (
     BodyTooLarge,
     ClientLeft,
+    PatientSender,
     Receive,
     Scope,
     Send,
@@ -23,7 +24,6 @@ from jatevo.adapters.http.asgi import (
     json_bytes,
     read_body,
     respond,
-    send_patiently,
     source_ip,
     start,
     until_disconnect,
@@ -304,12 +304,13 @@ class _Request:
 
     async def _write(self, streaming: Streaming, heartbeat: bytes) -> None:
         channel = streaming.channel
-        if streaming.late:
-            await send_patiently(self._send, heartbeat, more=True)
-        while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
-            await send_patiently(self._send, data or heartbeat, more=True)
-        if channel.whole:
-            await send_patiently(self._send, b"", more=False)
+        with PatientSender(self._send, channel.abandon) as client:
+            if streaming.late:
+                await client.send(heartbeat, more=True)
+            while (data := await channel.read(self._services.inference.heartbeat_s)) is not None:
+                await client.send(data or heartbeat, more=True)
+            if channel.whole:
+                await client.send(b"", more=False)
 
     async def _reject(self, rejected: Rejected) -> Refusal | None:
         """Send the refusal of a request that held a reservation; others are returned."""

@@ -22,9 +22,12 @@ class Channel:
     def __init__(self, *, most_bytes: int = 256 * 1024, patience_s: float = 20.0, left_s: float = math.inf) -> None:
         self._most_bytes = most_bytes
         self._patience_s = patience_s
-        self._over_at_s = asyncio.get_running_loop().time() + left_s
+        self._loop = asyncio.get_running_loop()
+        self._over_at_s = self._loop.time() + left_s
         self._waiting = bytearray()
-        self._changed = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
+        self._reader_since_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
@@ -38,11 +41,11 @@ class Channel:
         if not data or self.abandoned.is_set():
             return
         self._waiting += data
-        self._changed.set()
+        self._wake()
         if len(self._waiting) < self._most_bytes:
             return
         self._room.clear()
-        left_s = self._over_at_s - asyncio.get_running_loop().time()
+        left_s = self._over_at_s - self._loop.time()
         try:
             async with asyncio.timeout(min(self._patience_s, max(left_s, _LEAST_PATIENCE_S))):
                 await self._room.wait()
@@ -53,27 +56,46 @@ class Channel:
         """End the answer. Not `whole`: the client must see that it broke."""
         self.whole = whole
         self._closed = True
-        self._changed.set()
+        self._end()
 
     def abandon(self) -> None:
         """Say that nobody reads any more."""
         self.abandoned.set()
         self._waiting.clear()
         self._room.set()
-        self._changed.set()
+        self._end()
 
     async def read(self, timeout_s: float) -> bytes | None:
         """Return what has come, b"" when nothing came for `timeout_s`, None at the end."""
         if not self._waiting and not self._closed and not self.abandoned.is_set():
-            self._changed.clear()
+            self._reader, self._reader_since_s = self._loop.create_future(), self._loop.time()
+            if self._timer is None:
+                self._watch(timeout_s)
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return b""
+                await self._reader
+            finally:
+                self._reader = None
         if self._waiting:
             data = bytes(self._waiting)
             self._waiting.clear()
             self._room.set()
             return data
         return None if self._closed or self.abandoned.is_set() else b""
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake()
+
+    def _watch(self, timeout_s: float) -> None:
+        """Wake a reader who has waited long enough. One timer for all reads: setting one for each would cost more."""
+        waited_s = 0.0 if self._reader is None else self._loop.time() - self._reader_since_s
+        if waited_s >= timeout_s:
+            self._timer = None
+            self._wake()
+        else:
+            self._timer = self._loop.call_later(timeout_s - waited_s, self._watch, timeout_s)

@@ -7,7 +7,7 @@ The inference function is bare ASGI: it needs no router, and a framework's impor
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Self
 
 type Scope = MutableMapping[str, Any]
 type Message = MutableMapping[str, Any]
@@ -101,9 +101,9 @@ async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
 async def respond(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Send a whole answer."""
     await start(send, status, {**headers, "content-type": "application/json", "content-length": str(len(body))})
-    for begin in range(0, len(body), _PIECE_BYTES):
-        await send_patiently(send, body[begin : begin + _PIECE_BYTES], more=True)
-    await send_patiently(send, b"", more=False)
+    for begin in range(0, max(1, len(body)), _PIECE_BYTES):
+        end = begin + _PIECE_BYTES
+        await send_patiently(send, body[begin:end], more=end < len(body))
 
 
 async def send_patiently(send: Send, data: bytes, *, more: bool) -> None:
@@ -113,6 +113,40 @@ async def send_patiently(send: Send, data: bytes, *, more: bool) -> None:
             await send({"type": "http.response.body", "body": data, "more_body": more})
     except TimeoutError:
         raise ClientLeft from None
+
+
+class PatientSender:
+    """
+    Sends an answer piece by piece and calls `give_up`, which has to end the sending, when nobody takes one for a while.
+
+    One timer for all pieces: setting one for each would cost more. Used as a context.
+    """
+
+    def __init__(self, send: Send, give_up: Callable[[], None]) -> None:
+        self._send = send
+        self._give_up = give_up
+        self._loop = asyncio.get_running_loop()
+        self._sending_since_s: float | None = None
+        self._timer = self._loop.call_later(READ_PATIENCE_S, self._watch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    async def send(self, data: bytes, *, more: bool) -> None:
+        """Send a piece."""
+        self._sending_since_s = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._sending_since_s = None
+
+    def _watch(self) -> None:
+        waited_s = 0.0 if self._sending_since_s is None else self._loop.time() - self._sending_since_s
+        if waited_s >= READ_PATIENCE_S:
+            self._give_up()
+        else:
+            self._timer = self._loop.call_later(READ_PATIENCE_S - waited_s, self._watch)
 
 
 def json_bytes(value: Any) -> bytes:
