@@ -314,7 +314,7 @@ class Auditor(Listener):
             assert accepted is not None, "charged or expired in an account that has no window"
             assert name in accepted.held_once, "charged or expired, though its account never took it"
         for window, held in self.open_entries(name).items():
-            # A sweeper that found its account without a hold gives all back: what landed after it looked, it cannot know.
+            # A sweeper that found its account without a hold gives all back: what landed later it cannot know.
             partly_seen = (decision.outcome, decision.reason) == ("released", "reserve_unknown")
             known = partly_seen or kind_of(window) == "key" or held.amount == decision.reserved
             assert not held.amount or known, "a decision says other than what is held"
