@@ -5,7 +5,7 @@ MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth bench-peers bench-where bench-costs bench-plots lint check format lock clean
+.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth bench-peers bench-where bench-costs bench-plots lint check format api-reference lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ check: lint test ## lint and every test: what a change must pass
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+api-reference: setup ## write docs/api/openapi.json anew from the apps
+	@$(BIN)/python -m jatevo_local.api_reference
 
 lock: ## write the lock files anew from pyproject.toml and local/engines/package.json
 	@scripts/lock
