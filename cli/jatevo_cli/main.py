@@ -10,7 +10,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jatevo_cli.api import CommandError
 from jatevo_cli.parser import parser
@@ -21,14 +21,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["local"]:
-        return _local(arguments[1:])
-    if arguments[:1] == ["alarms"]:
-        return _alarms(arguments[1:])
-    if arguments[:1] == ["doctor"]:
-        return _doctor(arguments[1:])
-    if arguments[:1] == ["tables"]:
-        return _tables(arguments[1:])
+    program = _PROGRAMS.get(arguments[0]) if arguments else None
+    if program is not None:
+        return program(arguments[1:])
     options = parser().parse_args(arguments)
     try:
         return _administer(options)
@@ -79,6 +74,21 @@ def _alarms(arguments: Sequence[str]) -> int:
     return status
 
 
+def _completion(arguments: Sequence[str]) -> int:
+    """Print what makes a shell complete our commands: `eval "$(jatevo completion bash)"`."""
+    import shtab  # noqa: PLC0415 - it alone needs it
+
+    asking = argparse.ArgumentParser(
+        prog="jatevo completion",
+        description="Print what makes a shell complete this program's commands and options.",
+        epilog='examples:\n  eval "$(jatevo completion bash)"\n  jatevo completion zsh > ~/.zfunc/_jatevo',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    asking.add_argument("shell", choices=["bash", "zsh"])
+    print(shtab.complete(parser(), shell=asking.parse_args(arguments).shell))
+    return 0
+
+
 def _tables(arguments: Sequence[str]) -> int:
     from jatevo_cli import tables  # noqa: PLC0415 - it alone needs boto3
 
@@ -89,3 +99,13 @@ def _doctor(arguments: Sequence[str]) -> int:
     from jatevo_cli import doctor  # noqa: PLC0415 - it alone needs boto3
 
     return doctor.main(arguments)
+
+
+_PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "local": _local,
+    "alarms": _alarms,
+    "completion": _completion,
+    "doctor": _doctor,
+    "tables": _tables,
+}
+"""What reads its own arguments, and imports what nothing else needs."""

@@ -15,6 +15,7 @@ Use and operate a Jatevo Gateway.
   jatevo local …   run the whole gateway on this machine (`make run` does the same)
   jatevo alarms    say which alarms hold now, on this machine
   jatevo tables …  back up, restore and migrate the tables of a gateway
+  jatevo completion bash|zsh: what makes your shell complete these commands
   jatevo doctor    say what is not well, and what to do; --preflight: what would make a deploy fail
 """
 _ADMIN = """\
@@ -51,11 +52,12 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,tables,doctor}", required=True)
+    groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,tables,completion,doctor}", required=True)
     owner_parser.add_groups(groups)
     groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
     groups.add_parser("alarms", help="say which alarms of the template hold now, on this machine", add_help=False)
     groups.add_parser("tables", help="back up, restore and migrate the tables of a gateway", add_help=False)
+    groups.add_parser("completion", help="print what makes bash or zsh complete these commands", add_help=False)
     groups.add_parser("doctor", help="say what is not well, or would make a deploy fail", add_help=False)
     admin = groups.add_parser(
         "admin",

@@ -5,6 +5,7 @@ The command line against a gateway that serves: what it prints, what scripts rea
 import asyncio
 import csv
 import json
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -87,6 +88,19 @@ async def admin(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 
 NEW = ("account", "create", "--name", "Ada", "--requests-per-day", "11", "--budget-usd-per-day", "11.00")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+async def test_a_shell_completes_every_topic(run: Run, shell: str) -> None:
+    printed = await run("completion", shell)
+    assert printed.status == 0
+    for word in ("catalog", "statement", "--budget-usd-per-day", "sign-in", "erase"):
+        assert word in printed.out
+    executable = shutil.which(shell)
+    if executable is not None:
+        checked = await asyncio.create_subprocess_exec(executable, "-n", stdin=asyncio.subprocess.PIPE)
+        await checked.communicate(printed.out.encode())
+        assert checked.returncode == 0, "the shell does not read it"
 
 
 async def test_accounts(admin: Run) -> None:
