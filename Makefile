@@ -5,7 +5,7 @@ MODELS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth bench-peers bench-where bench-costs bench-plots lint check format api-reference lock clean
+.PHONY: help setup run test test-clients build smoke services simulate bench bench-growth bench-peers bench-where bench-costs bench-plots fuzz lint check format api-reference lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-costs: setup ## what that costs on AWS, from published prices: COSTS="--pl
 
 bench-plots: setup ## the plots of docs/benchmarks.md and docs/costs.md, from the tables there
 	@$(BIN)/python benchmarks/plots.py
+
+fuzz: setup ## nonsense for every route of a gateway of its own: SECONDS_EACH=60
+	@scripts/fuzz
 
 lint: setup ## format, lint, types, import rules, template
 	$(BIN)/ruff format --check .

@@ -30,6 +30,39 @@ _INFERENCE: Mapping[str, tuple[str, str, str]] = {
     "/backend-api/codex/responses/compact": ("responses", "The same for compacting", "docs/clients.md"),
     "/playground/v1/chat/completions": ("chat", "Chat completions for visitors and sessions", "docs/operations.md"),
 }
+_HELLO = [{"role": "user", "content": "Say hello."}]
+_MESSAGES = {"type": "array", "items": {"type": "object"}}
+_COMMON = {
+    "model": {"type": "string", "description": "An id of `GET /v1/models`, `lane/id`, or `auto`"},
+    "stream": {"type": "boolean"},
+    "temperature": {"type": "number"},
+    "tools": {"type": "array", "items": {"type": "object"}},
+}
+_BODIES: Mapping[str, Mapping[str, Any]] = {
+    "chat": {
+        "required": ["model", "messages"],
+        "properties": {**_COMMON, "messages": _MESSAGES, "max_tokens": {"type": "integer"}, "n": {"type": "integer"}},
+        "example": {"model": "smollm2", "messages": _HELLO, "max_tokens": 8},
+    },
+    "responses": {
+        "required": ["model"],
+        "properties": {
+            **_COMMON,
+            "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+            "instructions": {"type": "string"},
+            "max_output_tokens": {"type": "integer"},
+            "previous_response_id": {"type": "string"},
+            "store": {"type": "boolean"},
+        },
+        "example": {"model": "smollm2", "input": "Say hello.", "max_output_tokens": 16},
+    },
+    "messages": {
+        "required": ["model", "messages", "max_tokens"],
+        "properties": {**_COMMON, "messages": _MESSAGES, "max_tokens": {"type": "integer"}, "system": {}},
+        "example": {"model": "smollm2", "messages": _HELLO, "max_tokens": 8},
+    },
+}
+"""The fields that most requests have; what else there is, the guides say."""
 _STATUSES = {
     "200": "The answer; `text/event-stream` where `stream` is true",
     "400": "The body is invalid, or asks for what the route cannot honour; `param` says where",
@@ -98,6 +131,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 def _inference(path: str) -> dict[str, Any]:
     tag, summary, guide = _INFERENCE[path]
+    schema = {"type": "object", "additionalProperties": True, **_BODIES[tag]}
+    example = schema.pop("example")
     error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     return {
         "tags": [tag],
@@ -106,7 +141,7 @@ def _inference(path: str) -> dict[str, Any]:
         "security": [{"bearer": []}],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}},
+            "content": {"application/json": {"schema": schema, "example": example}},
         },
         "responses": {
             status: {"description": text, **({} if status == "200" else error)} for status, text in _STATUSES.items()
