@@ -9,7 +9,7 @@ from jatevo_testing.simulation.gateway.simulation import GatewaySimulation
 from jatevo_testing.simulation.mutants import MUTANTS
 from jatevo_testing.simulation.shrinking import Failure, Shrinking, failure_of
 
-SEEDS, STEPS = 12, 1200
+SEEDS, STEPS = 24, 1200
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ import asyncio
 import math
 
 _LEAST_PATIENCE_S = 1.0
+_TIMERS_ARE_EARLY_S = 0.001
+"""A timer may fire a hair before its time: set anew for what is left, it would fire again and again without waiting."""
 
 
 class Channel:
@@ -94,7 +96,7 @@ class Channel:
     def _watch(self, timeout_s: float) -> None:
         """Wake a reader who has waited long enough. One timer for all reads: setting one for each would cost more."""
         waited_s = 0.0 if self._reader is None else self._loop.time() - self._reader_since_s
-        if waited_s >= timeout_s:
+        if waited_s > timeout_s - _TIMERS_ARE_EARLY_S:
             self._timer = None
             self._wake()
         else:

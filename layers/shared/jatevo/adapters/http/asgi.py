@@ -23,6 +23,8 @@ BODY_PATIENCE_S = 60.0
 """How long a client may take to send its body."""
 READ_PATIENCE_S = 30.0
 """How long a client may leave a piece of its answer unread."""
+_TIMERS_ARE_EARLY_S = 0.001
+"""A timer may fire a hair before its time: set anew for what is left, it would fire again and again without waiting."""
 _PIECE_BYTES = 64 * 1024
 
 
@@ -143,7 +145,7 @@ class PatientSender:
 
     def _watch(self) -> None:
         waited_s = 0.0 if self._sending_since_s is None else self._loop.time() - self._sending_since_s
-        if waited_s >= READ_PATIENCE_S:
+        if waited_s > READ_PATIENCE_S - _TIMERS_ARE_EARLY_S:
             self._give_up()
         else:
             self._timer = self._loop.call_later(READ_PATIENCE_S - waited_s, self._watch)
