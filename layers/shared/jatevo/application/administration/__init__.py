@@ -5,6 +5,7 @@ What operators do: accounts, keys, the catalogue, the books and each other.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jatevo.application.administration.accounts import Accounts
 from jatevo.application.administration.books import Books
@@ -19,10 +20,12 @@ from jatevo.application.administration.operators import Operators
 from jatevo.application.administration.prices import PriceAdministration
 from jatevo.application.administration.routes import Routes
 from jatevo.application.administration.service import ServiceSwitch
-from jatevo.application.audit import Audit
 from jatevo.application.holdings_refresh import HoldingsRefresh
 from jatevo.application.snapshots import Snapshots
 from jatevo.application.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from jatevo.application.audit import Audit  # which imports what is refused from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,6 @@ class Administration:
     refresh: HoldingsRefresh
     routes: Routes
     lanes: Lanes
-    audit: Audit
+    audit: "Audit"
     grants: Grants
     service: ServiceSwitch
