@@ -113,7 +113,7 @@ async def test_one_turn_with_the_real_model(shop: Shop, codex: Codex, model: str
 
 
 async def whole_turn(shop: Shop, codex: Codex, model: str) -> list[Any]:
-    """Return the events of a turn. An answer that its cap cuts fails a turn of Codex: then a new customer asks again."""
+    """Return the events of a turn. One whose answer is cut by its cap has failed: then a new customer asks again."""
     events: list[Any] = []
     for _ in range(5):
         shop.customer()
