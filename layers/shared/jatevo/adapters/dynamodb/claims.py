@@ -6,10 +6,10 @@ link, so that unlinking and linking elsewhere moves nothing before the next day.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
 from jatevo.application.holdings import Claim
 from jatevo.domain.wallets import Namespace, Wallet, wallet_from_text
@@ -23,20 +23,16 @@ class DynamoClaims:
         self._table = names.wallets
 
     async def of_account(self, account_id: str) -> Sequence[Wallet]:
-        arguments: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": WALLETS_BY_ACCOUNT,
-            "KeyConditionExpression": "#account = :account",
-            "ExpressionAttributeNames": {"#account": "account_id"},
-            "ExpressionAttributeValues": {":account": text(account_id)},
-        }
-        found: list[Wallet] = []
-        while True:
-            answer = await self._client.retried("query", **arguments)
-            found += [_claim(item).wallet for item in answer.get("Items", [])]
-            if "LastEvaluatedKey" not in answer:
-                return found
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            IndexName=WALLETS_BY_ACCOUNT,
+            KeyConditionExpression="#account = :account",
+            ExpressionAttributeNames={"#account": "account_id"},
+            ExpressionAttributeValues={":account": text(account_id)},
+        )
+        return [_claim(item).wallet async for item in found]
 
     async def claim(self, wallet: Wallet, account_id: str, day: str) -> Claim | None:
         stored = await self._get(wallet)
@@ -75,20 +71,17 @@ class DynamoClaims:
             return
 
     async def linked(self, namespace: Namespace) -> AsyncIterator[Wallet]:
-        arguments: dict[str, Any] = {
-            "TableName": self._table,
-            "FilterExpression": "attribute_exists(#account) AND begins_with(#wallet, :namespace)",
-            "ProjectionExpression": "#wallet",
-            "ExpressionAttributeNames": {"#account": "account_id", "#wallet": "wallet"},
-            "ExpressionAttributeValues": {":namespace": text(f"{namespace}:")},
-        }
-        while True:
-            answer = await self._client.retried("scan", **arguments)
-            for item in answer.get("Items", []):
-                yield _claim(item).wallet
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        found = all_items(
+            self._client,
+            "scan",
+            TableName=self._table,
+            FilterExpression="attribute_exists(#account) AND begins_with(#wallet, :namespace)",
+            ProjectionExpression="#wallet",
+            ExpressionAttributeNames={"#account": "account_id", "#wallet": "wallet"},
+            ExpressionAttributeValues={":namespace": text(f"{namespace}:")},
+        )
+        async for item in found:
+            yield _claim(item).wallet
 
     async def _get(self, wallet: Wallet) -> Claim | None:
         answer = await self._client.retried("get_item", TableName=self._table, Key=_key(wallet), ConsistentRead=True)

@@ -13,6 +13,7 @@ from typing import Any
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient, TransactionRefused
 from jatevo.adapters.dynamodb.items import Item as Stored
 from jatevo.adapters.dynamodb.items import binary, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.responses import MOST_INLINE_BYTES, DynamoResponses, could_be_id
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.packing import packed, unpacked
@@ -186,28 +187,22 @@ class DynamoConversations:
 
     async def _all(self, account_id: str, conversation_id: str) -> list[Stored]:
         """Return the items of a conversation, its head first. Their number is bounded when they are added."""
-        found: list[Stored] = []
         if not could_be_id(conversation_id, _PREFIX):
-            return found
-        start: dict[str, Any] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="#account = :account AND #item BETWEEN :head AND :last",
-                ExpressionAttributeNames={"#account": "account_id", "#item": "item"},
-                ExpressionAttributeValues={
-                    ":account": text(account_id),
-                    ":head": text(conversation_id),
-                    ":last": text(f"{conversation_id}#~"),
-                },
-                ConsistentRead=True,
-                **start,
-            )
-            found += answer.get("Items", [])
-            if "LastEvaluatedKey" not in answer:
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            return []
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="#account = :account AND #item BETWEEN :head AND :last",
+            ExpressionAttributeNames={"#account": "account_id", "#item": "item"},
+            ExpressionAttributeValues={
+                ":account": text(account_id),
+                ":head": text(conversation_id),
+                ":last": text(f"{conversation_id}#~"),
+            },
+            ConsistentRead=True,
+        )
+        return [item async for item in found]
 
     async def _part(self, account_id: str, conversation_id: str, place: int, items: Sequence[Item]) -> dict[str, Any]:
         data = await asyncio.to_thread(packed, list(items))

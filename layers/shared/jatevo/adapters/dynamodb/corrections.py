@@ -10,7 +10,8 @@ from typing import Any
 
 from jatevo.adapters.dynamodb.client import DynamoClient, TransactionRefused
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
-from jatevo.adapters.dynamodb.ledger import book, window_key, window_name
+from jatevo.adapters.dynamodb.ledger import book, put_once, window_key, window_name
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.ports import StoreUnavailable
 from jatevo.domain.reconciliation import Correction
@@ -43,26 +44,20 @@ class DynamoCorrections:
         return True
 
     async def corrections(self, account_id: str) -> Sequence[Correction]:
-        found: list[Correction] = []
-        start: dict[str, Any] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._names.ledger,
-                KeyConditionExpression="#book = :book",
-                ExpressionAttributeNames={"#book": "book"},
-                ExpressionAttributeValues={":book": text(book(account_id, _BOOK))},
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                **start,
-            )
-            found += [_correction(account_id, item) for item in answer.get("Items", [])]
-            if "LastEvaluatedKey" not in answer:
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._names.ledger,
+            KeyConditionExpression="#book = :book",
+            ExpressionAttributeNames={"#book": "book"},
+            ExpressionAttributeValues={":book": text(book(account_id, _BOOK))},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        )
+        return [_correction(account_id, item) async for item in found]
 
     def _once(self, correction: Correction) -> dict[str, Any]:
-        item = {
+        item: Item = {
             "book": text(book(correction.account_id, _BOOK)),
             "reservation_id": text(correction.id),
             "window": text(window_name(correction.window)),
@@ -72,14 +67,7 @@ class DynamoCorrections:
             "operator": text(correction.operator),
             "at": number(correction.at_unix_s),
         }
-        return {
-            "Put": {
-                "TableName": self._names.ledger,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(#id)",
-                "ExpressionAttributeNames": {"#id": "reservation_id"},
-            }
-        }
+        return put_once(self._names.ledger, item)
 
     def _moved(self, correction: Correction) -> dict[str, Any]:
         before, after = _counters(correction.before)["M"], _counters(correction.after)["M"]

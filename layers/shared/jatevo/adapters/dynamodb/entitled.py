@@ -1,11 +1,11 @@
 """The accounts whose limits come from holdings: read past any cache, moved by compare-and-set on their version."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.directory import account_from_item
 from jatevo.adapters.dynamodb.items import get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.domain.accounts import Account, LimitsFrom
 
@@ -54,17 +54,14 @@ class DynamoEntitled:
         return True
 
     async def entitled_on(self, day: str) -> AsyncIterator[str]:
-        arguments: dict[str, Any] = {
-            "TableName": self._table,
-            "FilterExpression": "#day = :day AND #from = :holdings",
-            "ProjectionExpression": "#id",
-            "ExpressionAttributeNames": {"#day": "entitled_day", "#from": "limits_from", "#id": "account_id"},
-            "ExpressionAttributeValues": {":day": text(day), ":holdings": text(LimitsFrom.HOLDINGS)},
-        }
-        while True:
-            answer = await self._client.retried("scan", **arguments)
-            for item in answer.get("Items", []):
-                yield get_text(item, "account_id")
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        found = all_items(
+            self._client,
+            "scan",
+            TableName=self._table,
+            FilterExpression="#day = :day AND #from = :holdings",
+            ProjectionExpression="#id",
+            ExpressionAttributeNames={"#day": "entitled_day", "#from": "limits_from", "#id": "account_id"},
+            ExpressionAttributeValues={":day": text(day), ":holdings": text(LimitsFrom.HOLDINGS)},
+        )
+        async for item in found:
+            yield get_text(item, "account_id")

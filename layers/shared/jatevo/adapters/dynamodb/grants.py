@@ -11,7 +11,8 @@ from zlib import crc32
 
 from jatevo.adapters.dynamodb.client import DynamoClient, TransactionRefused
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
-from jatevo.adapters.dynamodb.ledger import book
+from jatevo.adapters.dynamodb.ledger import book, put_once
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import SWEEP_SHARDS, TableNames
 from jatevo.application.administration.grants import NotEnough
 from jatevo.application.ports import Conflict, StoreUnavailable
@@ -76,14 +77,7 @@ class DynamoGrants:
             "at": number(grant.at_unix_s),
             "order": text(grant.order),
         }
-        return {
-            "Put": {
-                "TableName": self._names.ledger,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(#id)",
-                "ExpressionAttributeNames": {"#id": "reservation_id"},
-            }
-        }
+        return put_once(self._names.ledger, item)
 
     def _moved(self, grant: Grant) -> dict[str, Any]:
         key = prepaid_window(grant.account_id)
@@ -130,20 +124,16 @@ class DynamoGrants:
             names |= {"#id": "reservation_id"}
             values |= {":id": text(grant_id)}
             condition += " AND #id = :id"
-        arguments: dict[str, Any] = {
-            "TableName": self._names.ledger,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
-        }
-        found: list[Grant] = []
-        while True:
-            answer = await self._client.retried("query", **arguments)
-            found += [_grant(account_id, item) for item in answer.get("Items", [])]
-            if "LastEvaluatedKey" not in answer:
-                return found
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._names.ledger,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        )
+        return [_grant(account_id, item) async for item in found]
 
 
 def _grant(account_id: str, item: Item) -> Grant:

@@ -8,6 +8,7 @@ and neither write touches the other's.
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_optional_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import POOLS_KIND, TableNames
 from jatevo.application.routes_store import Known, Shared
 from jatevo.domain.breaker import Breaker, State
@@ -25,24 +26,18 @@ class DynamoHealth:
         self._table = names.health
 
     async def read(self) -> Known:
-        found: dict[str, Item] = {}
-        start: Item | None = None
-        while True:
-            more = {} if start is None else {"ExclusiveStartKey": start}
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="#kind = :kind",
-                ExpressionAttributeNames={"#kind": "kind"},
-                ExpressionAttributeValues={":kind": text(POOLS_KIND)},
-                **more,
-            )
-            found |= {get_text(item, "pool"): item for item in answer.get("Items", [])}
-            start = answer.get("LastEvaluatedKey")
-            if start is None:
-                service = found.pop(_SERVICE, None)
-                pools = {pool_id: _shared(item) for pool_id, item in found.items()}
-                return Known(pools, Service() if service is None else _service(service))
+        items = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="#kind = :kind",
+            ExpressionAttributeNames={"#kind": "kind"},
+            ExpressionAttributeValues={":kind": text(POOLS_KIND)},
+        )
+        found = {get_text(item, "pool"): item async for item in items}
+        service = found.pop(_SERVICE, None)
+        pools = {pool_id: _shared(item) for pool_id, item in found.items()}
+        return Known(pools, Service() if service is None else _service(service))
 
     async def put_service(self, service: Service) -> bool:
         item = {

@@ -23,6 +23,7 @@ from typing import Any
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_flag, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.ports import Clock
 from jatevo.domain.holdings import Moment, Snapshot, Token, TokenSnapshot, part_of, token_from_text
@@ -164,22 +165,17 @@ class DynamoHoldings:
             names["#part"] = "part"
         if prefix:
             condition, values = f"{condition} AND begins_with(#part, :prefix)", {**values, ":prefix": text(prefix)}
-        arguments: dict[str, Any] = {"ProjectionExpression": "#part"} if names_only else {}
-        items: list[Item] = []
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression=condition,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-                ConsistentRead=True,
-                **arguments,
-            )
-            items += answer.get("Items", [])
-            if "LastEvaluatedKey" not in answer:
-                return items
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            **({"ProjectionExpression": "#part"} if names_only else {}),
+        )
+        return [item async for item in found]
 
     def _ttl(self) -> dict[str, str]:
         return number(self._clock.now_ms() // 1000 + self._retention_s)

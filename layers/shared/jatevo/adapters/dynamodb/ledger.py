@@ -117,6 +117,18 @@ class DynamoLedger:
         return item
 
 
+def put_once(table: str, item: Item) -> dict[str, Any]:
+    """Return the part of a transaction that puts an entry unless one of its id is there."""
+    return {
+        "Put": {
+            "TableName": table,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(#id)",
+            "ExpressionAttributeNames": {"#id": "reservation_id"},
+        }
+    }
+
+
 def book(account_id: str, day: str) -> str:
     """Return the partition of an account's entries of a day."""
     return f"{account_id}#{day}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.responses import Objects
 from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
 
@@ -49,19 +50,13 @@ class DynamoPersonalData:
 
     async def _items(self, account_id: str, *names: str, **where: Any) -> list[Item]:
         """Return these attributes of all items of an account."""
-        found: list[Item] = []
-        start: dict[str, Any] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                KeyConditionExpression="#account = :account",
-                ProjectionExpression=", ".join(f"#{name}" for name in names),
-                ExpressionAttributeNames={"#account": "account_id", **{f"#{name}": name for name in names}},
-                ExpressionAttributeValues={":account": text(account_id)},
-                **where,
-                **start,
-            )
-            found += answer.get("Items", [])
-            if "LastEvaluatedKey" not in answer:
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            KeyConditionExpression="#account = :account",
+            ProjectionExpression=", ".join(f"#{name}" for name in names),
+            ExpressionAttributeNames={"#account": "account_id", **{f"#{name}": name for name in names}},
+            ExpressionAttributeValues={":account": text(account_id)},
+            **where,
+        )
+        return [item async for item in found]

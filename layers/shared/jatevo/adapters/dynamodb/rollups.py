@@ -12,6 +12,7 @@ from typing import Any
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_flag, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.domain.rollups import Rollup, Tally, Usage
 
@@ -33,26 +34,20 @@ class DynamoRollups:
         return None if item is None else rollup_from_item(item)
 
     async def days(self, account_id: str, *, since: str) -> Sequence[Rollup]:
-        found: list[Rollup] = []
-        start: dict[str, Any] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="#account = :account AND #period BETWEEN :since AND :last",
-                ExpressionAttributeNames={"#account": "account_id", "#period": "period"},
-                ExpressionAttributeValues={
-                    ":account": text(account_id),
-                    ":since": text(since),
-                    ":last": text(_AFTER_ALL_DAYS),
-                },
-                ConsistentRead=True,
-                **start,
-            )
-            found += [rollup_from_item(item) for item in answer.get("Items", [])]
-            if "LastEvaluatedKey" not in answer:
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="#account = :account AND #period BETWEEN :since AND :last",
+            ExpressionAttributeNames={"#account": "account_id", "#period": "period"},
+            ExpressionAttributeValues={
+                ":account": text(account_id),
+                ":since": text(since),
+                ":last": text(_AFTER_ALL_DAYS),
+            },
+            ConsistentRead=True,
+        )
+        return [rollup_from_item(item) async for item in found]
 
     async def advance(self, rollup: Rollup, *, previous: Rollup | None) -> bool:
         if previous is None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.dynamodb.transactions import transact
 from jatevo.application.identity import Unsigned
@@ -121,22 +122,16 @@ class DynamoSessions:
         return None if item is None else _session(item)
 
     async def of_account(self, account_id: str) -> Sequence[Session]:
-        found: list[Session] = []
-        start: dict[str, Item] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="#owner = :owner AND begins_with(#item, :session)",
-                ExpressionAttributeNames={"#owner": "owner", "#item": "item"},
-                ExpressionAttributeValues={":owner": text(account_id), ":session": text(_SESSION)},
-                ConsistentRead=True,
-                **start,
-            )
-            found += [_session(item) for item in answer.get("Items", ())]
-            if not answer.get("LastEvaluatedKey"):
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="#owner = :owner AND begins_with(#item, :session)",
+            ExpressionAttributeNames={"#owner": "owner", "#item": "item"},
+            ExpressionAttributeValues={":owner": text(account_id), ":session": text(_SESSION)},
+            ConsistentRead=True,
+        )
+        return [_session(item) async for item in found]
 
     async def end(self, account_id: str, digest: str) -> None:
         await self._client.retried("delete_item", TableName=self._table, Key=_session_key(account_id, digest))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from jatevo.adapters.dynamodb.client import DynamoClient
 from jatevo.adapters.dynamodb.items import get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.ports import Clock
 
@@ -40,18 +41,12 @@ class DynamoSpending:
         await self._client.retried("put_item", TableName=self._table, Item=item)
 
     async def _read(self, kind: str) -> Mapping[str, int]:
-        found: dict[str, int] = {}
-        start: Mapping[str, object] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="#kind = :kind",
-                ExpressionAttributeNames={"#kind": "kind"},
-                ExpressionAttributeValues={":kind": text(kind)},
-                **start,
-            )
-            found |= {get_text(item, "pool"): get_int(item, "nano_usd") for item in answer.get("Items", [])}
-            if "LastEvaluatedKey" not in answer:
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="#kind = :kind",
+            ExpressionAttributeNames={"#kind": "kind"},
+            ExpressionAttributeValues={":kind": text(kind)},
+        )
+        return {get_text(item, "pool"): get_int(item, "nano_usd") async for item in found}

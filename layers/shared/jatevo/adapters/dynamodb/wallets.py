@@ -11,6 +11,7 @@ from typing import Any
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.directory import account_item
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
 from jatevo.adapters.dynamodb.transactions import transact
 from jatevo.application.identity import LinkedWallet
@@ -32,22 +33,16 @@ class DynamoWallets:
         return None if item is None else linked_wallet(item)
 
     async def of_account(self, account_id: str) -> Sequence[LinkedWallet]:
-        found: list[LinkedWallet] = []
-        start: dict[str, Item] = {}
-        while True:
-            answer = await self._client.retried(
-                "query",
-                TableName=self._table,
-                IndexName=WALLETS_BY_ACCOUNT,
-                KeyConditionExpression="#account = :account",
-                ExpressionAttributeNames={"#account": "account_id"},
-                ExpressionAttributeValues={":account": text(account_id)},
-                **start,
-            )
-            found += [linked_wallet(item) for item in answer.get("Items", ())]
-            if not answer.get("LastEvaluatedKey"):
-                return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "query",
+            TableName=self._table,
+            IndexName=WALLETS_BY_ACCOUNT,
+            KeyConditionExpression="#account = :account",
+            ExpressionAttributeNames={"#account": "account_id"},
+            ExpressionAttributeValues={":account": text(account_id)},
+        )
+        return [linked_wallet(item) async for item in found]
 
     async def create_account(self, account: Account, wallet: Wallet) -> bool:
         put = {

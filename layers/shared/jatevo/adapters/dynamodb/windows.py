@@ -29,6 +29,7 @@ from jatevo.adapters.dynamodb.items import (
     text,
     texts,
 )
+from jatevo.adapters.dynamodb.paging import all_items
 from jatevo.adapters.dynamodb.schema import SWEEP_INDEX, SWEEP_SHARDS, TableNames
 from jatevo.application.ports import Conflict, OutcomeUnknown, StoreUnavailable
 from jatevo.domain.accounts import owning_account
@@ -225,22 +226,17 @@ class DynamoWindows:
         return [key for shard in shards for key in shard]
 
     async def all_open(self) -> AsyncIterator[WindowKey]:
-        start: dict[str, Any] = {}
-        while True:
-            answer = await self._client.retried(
-                "scan",
-                TableName=self._table,
-                FilterExpression="size(#open) > :zero",
-                ProjectionExpression="#owner, #period",
-                ExpressionAttributeNames={"#open": "open", "#owner": "owner", "#period": "period"},
-                ExpressionAttributeValues={":zero": number(0)},
-                **start,
-            )
-            for item in answer.get("Items", []):
-                yield _window_key(item)
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = all_items(
+            self._client,
+            "scan",
+            TableName=self._table,
+            FilterExpression="size(#open) > :zero",
+            ProjectionExpression="#owner, #period",
+            ExpressionAttributeNames={"#open": "open", "#owner": "owner", "#period": "period"},
+            ExpressionAttributeValues={":zero": number(0)},
+        )
+        async for item in found:
+            yield _window_key(item)
 
     async def schedule_sweep(self, window: Window, at_unix_s: int | None) -> None:
         if at_unix_s is None:
