@@ -9,9 +9,9 @@ when the answer's time is over.
 import asyncio
 import math
 
+from jatevo.application.patience import Patience
+
 _LEAST_PATIENCE_S = 1.0
-_TIMERS_ARE_EARLY_S = 0.001
-"""A timer may fire a hair before its time: set anew for what is left, it would fire again and again without waiting."""
 
 
 class Channel:
@@ -28,8 +28,7 @@ class Channel:
         self._over_at_s = self._loop.time() + left_s
         self._waiting = bytearray()
         self._reader: asyncio.Future[None] | None = None
-        self._reader_since_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._reading = Patience(self._wake)
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
@@ -70,12 +69,12 @@ class Channel:
     async def read(self, timeout_s: float) -> bytes | None:
         """Return what has come, b"" when nothing came for `timeout_s`, None at the end."""
         if not self._waiting and not self._closed and not self.abandoned.is_set():
-            self._reader, self._reader_since_s = self._loop.create_future(), self._loop.time()
-            if self._timer is None:
-                self._watch(timeout_s)
+            self._reader = self._loop.create_future()
+            self._reading.begin(timeout_s)
             try:
                 await self._reader
             finally:
+                self._reading.end()
                 self._reader = None
         if self._waiting:
             data = bytes(self._waiting)
@@ -89,15 +88,5 @@ class Channel:
             self._reader.set_result(None)
 
     def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._reading.stop()
         self._wake()
-
-    def _watch(self, timeout_s: float) -> None:
-        """Wake a reader who has waited long enough. One timer for all reads: setting one for each would cost more."""
-        waited_s = 0.0 if self._reader is None else self._loop.time() - self._reader_since_s
-        if waited_s > timeout_s - _TIMERS_ARE_EARLY_S:
-            self._timer = None
-            self._wake()
-        else:
-            self._timer = self._loop.call_later(timeout_s - waited_s, self._watch, timeout_s)

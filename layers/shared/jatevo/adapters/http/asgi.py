@@ -9,6 +9,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Self
 
+from jatevo.application.patience import Patience
+
 type Scope = MutableMapping[str, Any]
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -23,8 +25,6 @@ BODY_PATIENCE_S = 60.0
 """How long a client may take to send its body."""
 READ_PATIENCE_S = 30.0
 """How long a client may leave a piece of its answer unread."""
-_TIMERS_ARE_EARLY_S = 0.001
-"""A timer may fire a hair before its time: set anew for what is left, it would fire again and again without waiting."""
 _PIECE_BYTES = 64 * 1024
 
 
@@ -121,34 +121,24 @@ class PatientSender:
     """
     Sends an answer piece by piece and calls `give_up`, which has to end the sending, when nobody takes one for a while.
 
-    One timer for all pieces: setting one for each would cost more. Used as a context.
+    Used as a context.
     """
 
     def __init__(self, send: Send, give_up: Callable[[], None]) -> None:
         self._send = send
-        self._give_up = give_up
-        self._loop = asyncio.get_running_loop()
-        self._sending_since_s: float | None = None
-        self._timer = self._loop.call_later(READ_PATIENCE_S, self._watch)
+        self._sending = Patience(give_up)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._sending.stop()
 
     async def send(self, data: bytes, *, more: bool) -> None:
         """Send a piece."""
-        self._sending_since_s = self._loop.time()
+        self._sending.begin(READ_PATIENCE_S)
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        self._sending_since_s = None
-
-    def _watch(self) -> None:
-        waited_s = 0.0 if self._sending_since_s is None else self._loop.time() - self._sending_since_s
-        if waited_s > READ_PATIENCE_S - _TIMERS_ARE_EARLY_S:
-            self._give_up()
-        else:
-            self._timer = self._loop.call_later(READ_PATIENCE_S - waited_s, self._watch)
+        self._sending.end()
 
 
 def json_bytes(value: Any) -> bytes:
