@@ -134,7 +134,7 @@ def _total(tallies: list[Mapping[str, Any]]) -> dict[str, object]:
     sums: dict[str, object] = {name: sum(tally[name] for tally in tallies) for name in _SUMS}
     for name in _AMOUNTS:
         nano_usd = sum(text.nano_usd(tally[f"{name}_usd"]) for tally in tallies)
-        sums[f"{name}_usd"] = text.usd(nano_usd).replace("$", "")
+        sums[f"{name}_usd"] = text.decimal_usd(nano_usd)
     return sums
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from jatevo_cli.api import CommandError
 from jatevo_cli.parser import parser
@@ -52,26 +53,24 @@ def _administer(options: argparse.Namespace) -> int:
 
 
 def _local(arguments: Sequence[str]) -> int:
-    """Run the local stack, which deployed installations do not have."""
-    try:
-        stack = importlib.import_module("jatevo_local.__main__")
-    except ModuleNotFoundError as error:
-        print(f"jatevo: the local stack is not installed here ({error.name} is missing)", file=sys.stderr)
-        return 2
+    """Run the local stack."""
     sys.argv = ["jatevo local", *arguments]
-    status: int = stack.main()
-    return status
+    return _of_local_stack("jatevo_local.__main__", lambda module: module.main())
 
 
 def _alarms(arguments: Sequence[str]) -> int:
     """Judge the alarms of the template by what the local stack has measured."""
+    return _of_local_stack("jatevo_local.alarms", lambda module: module.main(arguments))
+
+
+def _of_local_stack(name: str, run: Callable[[Any], int]) -> int:
+    """Run a module of the local stack, which deployed installations do not have."""
     try:
-        alarms = importlib.import_module("jatevo_local.alarms")
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         print(f"jatevo: the local stack is not installed here ({error.name} is missing)", file=sys.stderr)
         return 2
-    status: int = alarms.main(arguments)
-    return status
+    return run(module)
 
 
 def _completion(arguments: Sequence[str]) -> int:

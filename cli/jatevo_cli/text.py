@@ -33,10 +33,16 @@ def fields(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def usd(nano_usd: int) -> str:
-    """Return an amount exactly, with at least two places."""
+    """Return an amount exactly, with at least two places: `-$1.50`."""
+    sign = "-" if nano_usd < 0 else ""
+    return f"{sign}${decimal_usd(abs(nano_usd))}"
+
+
+def decimal_usd(nano_usd: int) -> str:
+    """Return an amount as the gateway writes it: `-1.50`."""
     sign = "-" if nano_usd < 0 else ""
     whole, fraction = divmod(abs(nano_usd), NANO_PER_USD)
-    return f"{sign}${whole}.{f'{fraction:09d}'.rstrip('0').ljust(2, '0')}"
+    return f"{sign}{whole}.{f'{fraction:09d}'.rstrip('0').ljust(2, '0')}"
 
 
 def nano_usd(decimal: str) -> int:

@@ -15,12 +15,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from jatevo.adapters.http.key_bodies import Body
+from jatevo.adapters.wire.differences import difference_shape
 from jatevo.application.administration import Administration
 from jatevo.application.administration.books import AccountDay
 from jatevo.application.day_audits import DayReport
 from jatevo.application.reconciliation import AccountAudit, Checked
 from jatevo.domain.binding import kind_of
-from jatevo.domain.reconciliation import Correction, Difference
+from jatevo.domain.reconciliation import Correction
 from jatevo.domain.rollups import Tally
 from jatevo.domain.windows import Window
 from jatevo_admin.shapes import Json, tally_shape
@@ -87,16 +88,6 @@ def audit_shape(audit: AccountAudit) -> Json:
             for one in audit.checked
         ],
         "differences": [difference_shape(one) for one in audit.differences],
-    }
-
-
-def difference_shape(difference: Difference) -> Json:
-    return {
-        "window": difference.window.owner,
-        "period": difference.window.period,
-        "counter": difference.counter.value,
-        "expected": difference.expected,
-        "found": difference.found,
     }
 
 

@@ -10,10 +10,10 @@ import logging
 from functools import cache
 from typing import Any
 
+from jatevo.adapters.wire.differences import difference_shape
 from jatevo.application.day_audits import DayReport
 from jatevo.application.measuring import measure_audit
 from jatevo.bootstrap import Gateway, settings_from
-from jatevo.domain.reconciliation import Difference
 
 _log = logging.getLogger(__name__)
 
@@ -49,19 +49,9 @@ def _told(report: DayReport) -> dict[str, Any]:
         "differences": report.difference_count,
     }
     for difference in report.differences:
-        _log.error("the books differ", extra={"fields": _named(difference)})
+        _log.error("the books differ", extra={"fields": difference_shape(difference)})
     _log.log(logging.ERROR if report.difference_count else logging.INFO, "audit", extra={"fields": shown})
     return shown
-
-
-def _named(difference: Difference) -> dict[str, Any]:
-    return {
-        "window": difference.window.owner,
-        "period": difference.window.period,
-        "counter": difference.counter.value,
-        "expected": difference.expected,
-        "found": difference.found,
-    }
 
 
 @cache

@@ -52,9 +52,10 @@ class DayReport:
         for key, due in audit.sums.due.items():
             if kind_of(key) is Kind.LANE:
                 lanes[key] = lanes.get(key, Due()) + due
-        tallies = self.tallies
+        by_model: dict[Usage, Tally] = {}
         for usage, tally in audit.sums.tallies.items():
-            tallies = merged(tallies, {Usage(OTHER, usage.model): tally})
+            of_model = Usage(OTHER, usage.model)
+            by_model[of_model] = by_model.get(of_model, Tally()) + tally
         report = replace(
             self,
             accounts=self.accounts + 1,
@@ -62,7 +63,7 @@ class DayReport:
             windows=self.windows + len(audit.checked),
             entries=self.entries + audit.sums.entries,
             lanes=lanes,
-            tallies=tallies,
+            tallies=merged(self.tallies, by_model),
         )
         return report.with_differences(audit.differences)
 
