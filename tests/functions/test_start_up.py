@@ -47,30 +47,13 @@ async def test_an_unreachable_store_is_one_line() -> None:
     gateway.close()
 
 
-def test_a_buffered_function_says_the_same(dynoxide: str) -> None:
+@pytest.mark.parametrize("check", ["check_tables", "check_windows", "check_books"])
+def test_other_functions_say_the_same_of_the_table_they_may_read(dynoxide: str, check: str) -> None:
     gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
     with pytest.raises(
         SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
     ):
-        gateway.check_tables()
-    gateway.close()
-
-
-def test_the_sweeper_says_the_same_of_the_table_it_may_read(dynoxide: str) -> None:
-    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
-    with pytest.raises(
-        SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
-    ):
-        gateway.check_windows()
-    gateway.close()
-
-
-def test_the_audit_says_the_same_of_the_table_it_may_read(dynoxide: str) -> None:
-    gateway = Gateway(Settings(dynamodb_endpoint=dynoxide, table_prefix="absent"))
-    with pytest.raises(
-        SettingsError, match=r"^the tables cannot be read: DynamoDB refused: ResourceNotFoundException$"
-    ):
-        gateway.check_books()
+        getattr(gateway, check)()
     gateway.close()
 
 

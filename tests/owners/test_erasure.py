@@ -6,7 +6,7 @@ import json
 import pytest
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.owners import Door, EvmPerson, SolanaPerson
-from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
+from jatevo_testing.upstream import Held, ScriptedUpstream, answering, usage
 from jatevo_testing.world import World
 
 from jatevo.application.administration import Administration
@@ -89,21 +89,15 @@ async def test_an_account_is_not_erased_under_its_requests_but_takes_no_more(
     world: World, upstream: ScriptedUpstream, administration: Administration
 ) -> None:
     world.apply_catalogue(base_url=upstream.base_url)
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def waiting(request: Asked, connection: Connection) -> None:
-        asked.set()
-        await go_on.wait()
-        await answering("hello", usage(10, 20))(request, connection)
-
-    upstream.script = waiting
+    held = Held(answering("hello", usage(10, 20)))
+    upstream.script = held
     customer = world.customer()
     under_way = asyncio.create_task(world.chat(customer))
-    await asked.wait()
+    await held.asked.wait()
     with pytest.raises(Refused, match="under way"):
         await administration.erasure.erase(customer.account.id)
     assert (await world.chat(customer)).status_code == 403
-    go_on.set()
+    held.go_on.set()
     assert (await under_way).status_code == 200
     assert (await administration.erasure.erase(customer.account.id)).keys == 1
     assert (await world.chat(customer)).status_code == 401, "the key is unknown"

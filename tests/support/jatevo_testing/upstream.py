@@ -100,6 +100,20 @@ def chunk(text: str | None, *, finish: str | None = None, counted: dict[str, Any
     return value if counted is None else {**value, "choices": [], "usage": counted}
 
 
+@dataclass
+class Held:
+    """A script that answers as `then` does, once `go_on` is set; `asked` is set when a request has come."""
+
+    then: Script
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, asked: Asked, connection: Connection) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        await self.then(asked, connection)
+
+
 def answering(text: str, counted: dict[str, Any] | None) -> Script:
     """Answer every request with `text` and this usage, streamed or not as asked."""
 
