@@ -8,7 +8,7 @@ import httpx
 import pytest
 from jatevo_testing.clocks import ManualClock
 from jatevo_testing.tables import fresh_tables
-from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
+from jatevo_testing.upstream import Asked, Connection, Held, ScriptedUpstream, answering, usage
 from jatevo_testing.world import MODEL, USD, Customer, World
 
 from jatevo.application import day_audits
@@ -17,7 +17,7 @@ from jatevo.bootstrap import Settings
 from jatevo.domain.accounts import account_window
 from jatevo.domain.calendar import DAY_S
 from jatevo.domain.reconciliation import Counter
-from jatevo.domain.windows import Limits
+from jatevo.domain.windows import Limits, Window, WindowKey
 from jatevo_admin.handler import create_app as admin_app
 
 TOKEN = "an operator's token, long enough"
@@ -116,16 +116,10 @@ async def test_a_request_under_way_is_no_difference_decided_or_not(
     world: World, admin: httpx.AsyncClient, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customer = world.customer()
-    asked_upstream, go_on = asyncio.Event(), asyncio.Event()
-
-    async def waiting(asked: Asked, connection: Connection) -> None:
-        asked_upstream.set()
-        await go_on.wait()
-        await answering("hello", usage(10, 20))(asked, connection)
-
-    upstream.script = waiting
+    held = Held(answering("hello", usage(10, 20)))
+    upstream.script = held
     under_way = asyncio.create_task(world.chat(customer))
-    await asked_upstream.wait()
+    await held.asked.wait()
     found = await audited(admin, customer, world.today())
     assert (found["differences"], found["entries"]) == ([], 0)
 
@@ -133,7 +127,7 @@ async def test_a_request_under_way_is_no_difference_decided_or_not(
         return True
 
     monkeypatch.setattr(world.gateway.windows, "settle", never)  # decided, and the handler is gone
-    go_on.set()
+    held.go_on.set()
     assert (await under_way).status_code == 200
     found = await audited(admin, customer, world.today())
     assert (found["differences"], found["entries"]) == ([], 1)
@@ -190,6 +184,27 @@ async def test_a_balance_that_was_moved_is_corrected_to_what_was_granted_and_pai
     assert (await audited(admin, customer, world.today()))["differences"] == []
     balance = (await admin.get(f"/accounts/{customer.account.id}/grants")).json()
     assert (balance["granted_usd"], balance["remaining_usd"]) == ("3.00", "3.00")
+
+
+async def test_a_grant_made_while_the_audit_looks_is_no_difference(
+    world: World, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await busy_customer(world, admin)
+    read, looks = world.gateway.windows.read, 0
+
+    async def granting(key: WindowKey) -> Window | None:
+        nonlocal looks
+        window = await read(key)
+        looks += key.owner.endswith("/prepaid")
+        if looks == 2:  # the balance was read, to be held against what was granted
+            looks += 1
+            grant = {"grant_id": "g2", "amount_usd": "1.00", "reason": "just now"}
+            assert (await admin.post(f"/accounts/{customer.account.id}/grants", json=grant)).status_code == 201
+        return window
+
+    monkeypatch.setattr(world.gateway.windows, "read", granting)
+    found = await audited(admin, customer, world.today())
+    assert (found["differences"], found["busy"], looks > 2) == ([], False, True)
 
 
 @pytest.mark.parametrize("reason", ["", " ", "x" * 201, "two\nlines"])

@@ -75,6 +75,15 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class _Owed:
+    """What the ledger says at one moment: sums of the day, what is due in each window, what was granted."""
+
+    sums: Sums = Sums()
+    due: Mapping[WindowKey, Due] = field(default_factory=dict)
+    granted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountAudit:
     """What the audit of an account's day found. `busy`: its entries changed each time they were looked at."""
 
@@ -123,13 +132,13 @@ class Reconciliation:
 
         Raises StoreError.
         """
-        sums = Sums()
+        owed = _Owed()
         for _ in range(_TRIES):
-            sums, whole = await self._whole(account_id, day)
-            checked = await asyncio.gather(*(self._checked(key, due) for key, due in whole.items()))
-            if self._settled(day, checked) or (sums, whole) == await self._whole(account_id, day):
-                return AccountAudit(account_id, day, sums, tuple(checked))
-        return AccountAudit(account_id, day, sums, busy=True)
+            owed = await self._owed(account_id, day)
+            checked = await asyncio.gather(*(self._checked(key, due, owed.granted) for key, due in owed.due.items()))
+            if self._settled(day, checked) or owed == await self._owed(account_id, day):
+                return AccountAudit(account_id, day, owed.sums, tuple(checked))
+        return AccountAudit(account_id, day, owed.sums, busy=True)
 
     async def lane(self, key: WindowKey, due: Due) -> Checked:
         """Hold a lane's window of a finished day against what all accounts used in it."""
@@ -140,8 +149,8 @@ class Reconciliation:
         longer = any(kind_of(one.key) in _LONGER for one in checked)
         return self.over(day) and not longer and all(_quiet(one.window) for one in checked)
 
-    async def _whole(self, account_id: str, day: str) -> tuple[Sums, dict[WindowKey, Due]]:
-        """Return the sums of a day, and what is due in each window, those of longer periods with their other days."""
+    async def _owed(self, account_id: str, day: str) -> "_Owed":
+        """Return what the ledger has at this moment, windows of longer periods with their other days."""
         sums = await self._sums(account_id, day)
         due = {key: value for key, value in sums.due.items() if kind_of(key) is not Kind.LANE}
         due.setdefault(account_window(account_id, day), Due())
@@ -150,7 +159,8 @@ class Reconciliation:
         balance = prepaid_window(account_id)
         if balance in due or await self._windows.read(balance) is not None:
             due[balance] = await self._due_in_balance(account_id, balance)
-        return sums, due
+        granted = sum(one.amount_nano_usd for one in await self._grants.grants(account_id)) if balance in due else None
+        return _Owed(sums, due, granted)
 
     def _days_of(self, month: str) -> list[str]:
         end = period_end_unix_s(month)
@@ -200,7 +210,7 @@ class Reconciliation:
                 return sums
             after = page[-1].reservation_id
 
-    async def _checked(self, key: WindowKey, due: Due) -> Checked:
+    async def _checked(self, key: WindowKey, due: Due, granted: int | None = None) -> Checked:
         window = await self._windows.read(key)
         if window is None:
             return Checked(key, None, due)
@@ -209,10 +219,7 @@ class Reconciliation:
             entry = await self._decisions.find(account_id, reservation_id)
             if entry is not None:
                 due -= due_in(entry, key)
-        granted = None
-        if kind_of(key) is Kind.PREPAID:
-            granted = sum(grant.amount_nano_usd for grant in await self._grants.grants(owning_account(key)))
-        return Checked(key, window, due, granted)
+        return Checked(key, window, due, granted if kind_of(key) is Kind.PREPAID else None)
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000
