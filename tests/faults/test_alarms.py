@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from jatevo_testing.clocks import ManualClock
 from jatevo_testing.served import served
 from jatevo_testing.tables import put_window
 from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
@@ -17,11 +18,14 @@ from jatevo.adapters.telemetry.emf import EmfMeter
 from jatevo.adapters.telemetry.lines import FileLines
 from jatevo.application import day_audits
 from jatevo.application.measuring import measure_audit, measure_price, measure_sweep
+from jatevo.application.price_updates import UpdateReport
 from jatevo.application.spending import measure_spending
+from jatevo.application.suspicion import Sign
 from jatevo.bootstrap import Settings
 from jatevo.domain.accounts import account_window
 from jatevo.domain.calendar import DAY_S, utc_day
 from jatevo.domain.ids import reservation_id
+from jatevo.domain.market import MarketState
 from jatevo.domain.windows import Hold, opened
 from jatevo_inference.handler import create_app
 from jatevo_local.alarms import State, alarms_in, judged
@@ -40,7 +44,7 @@ class Watched:
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
         self.gateway = world.gateway
-        self._folder = folder
+        self.folder = folder
         self.meter = self.gateway.meter = EmfMeter(PREFIX, self.gateway.clock, FileLines(folder / "gateway.jsonl"))
         self.gateway.settings = replace(self.gateway.settings, metrics=str(folder / "gateway.jsonl"))
         world.app = create_app(self.gateway)
@@ -49,7 +53,7 @@ class Watched:
     def alarms(self) -> set[str]:
         """Return the names of the alarms that hold now."""
         self.meter.flush()
-        found = judged(alarms_in(), Tail(self._folder).points(), time.time_ns() // 1_000_000)
+        found = judged(alarms_in(), Tail(self.folder).points(), time.time_ns() // 1_000_000)
         return {one.alarm.name for one in found if one.state is State.ALARM}
 
 
@@ -99,6 +103,39 @@ async def test_handlers_that_die(watched: Watched) -> None:
     assert "SweeperSilentAlarm" not in watched.alarms()
 
 
+async def test_a_lane_that_is_used_up(watched: Watched, upstream: ScriptedUpstream) -> None:
+    """Seen of the lane even where another one serves the request, so that nobody but operators notices."""
+    lanes = [{"id": "gold", "pools": ["main"], "requests_per_day": 1}]
+    pools = [{"id": "main", "base_url": upstream.base_url}]
+    watched.world.put_catalogue({"pools": pools, "models": [MODEL], "lanes": lanes})
+    customer = watched.world.customer(lanes=frozenset({"gold"}))
+    for model in ["gold/test-model"] * 4 + ["test-model"] * 3:
+        await watched.world.chat(customer, model=model)
+    assert watched.alarms() - QUIET == {"LaneFullAlarm"}
+
+
+@pytest.mark.parametrize("sign", Sign)
+async def test_a_key_that_somebody_else_has(watched: Watched, sign: Sign, caplog: pytest.LogCaptureFixture) -> None:
+    world = watched.world
+    owner = world.customer(requests=100)
+    leaked = {
+        Sign.DISABLED: world.key_of(owner.account, enabled=False),
+        Sign.FOREIGN_ADDRESS: world.key_of(owner.account, ip_ranges=frozenset({"203.0.113.0/24"})),
+        Sign.MANY_ADDRESSES: world.key_of(owner.account),
+    }[sign]
+    with caplog.at_level("INFO"):
+        for number in range(21):
+            from_there = httpx.ASGITransport(world.app, client=(f"192.0.2.{number}", 1))
+            async with httpx.AsyncClient(transport=from_there, base_url="http://gateway.test") as thief:
+                await thief.post("/v1/chat/completions", json={"model": "none"}, headers=leaked.headers)
+    assert watched.alarms() - QUIET == {"KeyLeakAlarm"}
+    lines: list[dict[str, str]] = [getattr(record, "fields", {}) for record in caplog.records]
+    told = [one for one in lines if one.get("suspicion") == sign]
+    assert told, "which key it is can be read"
+    assert {(one["account"], one["key"]) for one in told} == {(owner.account.id, leaked.key.id)}
+    assert "192.0.2." not in str(told)
+
+
 async def test_a_counter_that_somebody_moved(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(day_audits, "_DAYS_BACK", 2)
     world, gateway = watched.world, watched.gateway
@@ -116,6 +153,16 @@ async def test_a_day_that_costs_too_much_and_the_stop_it_leads_to(watched: Watch
     measure_spending(await watched.gateway.daily_spend().run(), watched.meter)
     assert watched.alarms() - QUIET == {"DaySpendAlarm", "PausedAlarm"}
     assert (await watched.world.chat(watched.world.customer())).json()["error"]["code"] == "service_paused"
+
+
+async def test_a_price_that_is_kept_because_its_sources_fell_silent(watched: Watched) -> None:
+    for state, alarms in ((MarketState.FROZEN, set()), (MarketState.DEGRADED, {"PriceDegradedAlarm"})):
+        for seconds_ago in (450, 150):
+            clock = ManualClock(time.time_ns() // 1_000_000 - seconds_ago * 1000)
+            meter = EmfMeter(PREFIX, clock, FileLines(watched.folder / f"{state}.jsonl"))
+            measure_price(UpdateReport("kept_silence", state, 1, 0, 2, 4000), meter)
+            meter.flush()
+        assert watched.alarms() - {"SweeperSilentAlarm"} == alarms
 
 
 async def test_a_price_that_nobody_tells(watched: Watched) -> None:

@@ -34,11 +34,10 @@ class Callers:
 
     async def answer(self, request: Request, answered: Answered) -> Response:
         """Answer a known key, with both counters; refuse any other."""
-        caller = await self._services.access.authenticate(bearer_token(request.scope), source_ip(request.scope))
+        scope = request.scope
+        caller = await self._services.access.authenticate(bearer_token(scope), source_ip(scope), journal_of(scope))
         if isinstance(caller, Refusal):
             return self._errors.answer(caller)
-        journal = journal_of(request.scope)
-        journal.account_id, journal.key_id = caller.account.id, caller.key.id
         window = await self._services.counters.of_account(caller.account)
         of_key = await self._services.counters.of_key(caller.key)
         month = await self._services.counters.of_month(caller.account)

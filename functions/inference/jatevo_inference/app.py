@@ -261,8 +261,10 @@ class _Request:
 
     async def _who(self, endpoint: Endpoint) -> Caller | Refusal:
         if self._scope["path"].rstrip("/") == PLAYGROUND_PATH:
-            return await self._services.playground.who(self._scope)
-        return await self._services.access.authenticate(endpoint.key(self._scope), source_ip(self._scope))
+            return await self._services.playground.who(self._scope, self._journal)
+        return await self._services.access.authenticate(
+            endpoint.key(self._scope), source_ip(self._scope), self._journal
+        )
 
     async def _body(self) -> bytes | Refusal:
         """Return the body, unpacked, or why it is not taken."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jatevo.adapters.http.asgi import Scope, bearer_token, header, source_ip
 from jatevo.adapters.http.session_cookies import cookie_of, not_from_our_pages
 from jatevo.application.access import Access
+from jatevo.application.journal import Journal
 from jatevo.application.playground import Playground, of_session
 from jatevo.domain import sessions
 from jatevo.domain.accounts import Caller
@@ -38,13 +39,13 @@ class PlaygroundCallers:
         self._sessions = sessions
         self._site = site
 
-    async def who(self, scope: Scope) -> Caller | Refusal:
+    async def who(self, scope: Scope, journal: Journal) -> Caller | Refusal:
         """Return who asks, or why nobody is let in. Raises StoreError."""
         token, source = bearer_token(scope), source_ip(scope)
         if token is not None and token.startswith(sessions.PREFIX):
             return await self._signed_in(token)
         if token is not None:
-            return await self._access.authenticate(token, source)
+            return await self._access.authenticate(token, source, journal)
         return await self._from_cookie(scope) or await self._visitors.visitor(source)
 
     async def _from_cookie(self, scope: Scope) -> Caller | Refusal | None:

@@ -86,6 +86,7 @@ class Admission:
             result = await self._admitted(wanted, plan, formats)
             if not _lane_is_full(result):
                 break
+            journal.full_lanes += (plan.lane.id,)
         assert result is not None, "there is a plan, or a refusal"
         journal.model, journal.lane = plan.model.id, plan.lane.id
         if isinstance(result, Admitted):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from jatevo.application.suspicion import Sign
     from jatevo.domain.ledger import LedgerEntry
     from jatevo.domain.refusals import Code
 
@@ -80,6 +81,7 @@ class Journal:
         "code",
         "entry",
         "failure",
+        "full_lanes",
         "id",
         "key_id",
         "lane",
@@ -97,6 +99,7 @@ class Journal:
         "span_id",
         "status",
         "streamed",
+        "suspicion",
         "trace_id",
         "tries",
     )
@@ -118,7 +121,9 @@ class Journal:
         self.code: Code | None = None  # of the error that was sent, also within a stream
         self.failure = ""  # the type of the exception that was not foreseen
         self.account_id = self.key_id = self.operator = ""
+        self.suspicion: Sign | None = None  # that its key is in the wrong hands
         self.model = self.lane = ""
+        self.full_lanes: tuple[str, ...] = ()  # that had nothing left for it, whether or not another took it
         self.streamed = False
         self.reserved_at_ms: int | None = None  # when its worst case was reserved; None: it was not admitted
         self.tries: list[Tried] = []

@@ -6,7 +6,6 @@ from jatevo.application.journal import ANSWERED, Journal
 from jatevo.application.meter import Meter
 from jatevo.domain import ids, metrics
 from jatevo.domain.ledger import LedgerEntry
-from jatevo.domain.market import MarketState
 
 if TYPE_CHECKING:
     from jatevo.application.day_audits import DayReport
@@ -20,21 +19,15 @@ def measure(journal: Journal, meter: Meter) -> None:
     """Tell the metrics of one request."""
     if journal.status >= 500:
         meter.add(metrics.SERVER_ERRORS)
+    for lane in journal.full_lanes:
+        meter.add(metrics.LANE_FULL, label=lane)
+    if journal.suspicion is not None:
+        meter.add(metrics.SUSPECT_KEYS, label=journal.suspicion)
     if journal.reserved_at_ms is None:
         if journal.code is not None:
             meter.add(metrics.REFUSED, label=journal.code)
         return
-    meter.add(metrics.ACCEPTED)
-    meter.add(metrics.DURATION, _ms(journal.over - journal.began))
-    if journal.code is not None:
-        meter.add(metrics.UNANSWERED, label=journal.code)
-    if "first_token" in journal.phases:
-        meter.add(metrics.FIRST_TOKEN, _ms(journal.phases["first_token"]))
-    for one in journal.tries:
-        if one.outcome != ANSWERED:
-            meter.add(metrics.UPSTREAM_FAILURES, label=one.pool)
-    if journal.entry is not None:
-        _measure_entry(journal.entry, meter)
+    _measure_admitted(journal, meter)
 
 
 def measure_sweep(report: "SweepReport", meter: Meter) -> None:
@@ -52,7 +45,7 @@ def measure_audit(report: "DayReport | None", meter: Meter) -> None:
 
 def measure_price(report: "UpdateReport", meter: Meter) -> None:
     """Tell the metrics of a run of the price oracle."""
-    meter.add(metrics.PRICE_STALE, int(report.state is MarketState.STALE))
+    meter.add(metrics.PRICE_STATE, report.state.rank)
     meter.add(metrics.PRICE_SOURCES_AGREED, report.agreed)
     if report.age_s is not None:
         meter.add(metrics.PRICE_AGE, report.age_s)
@@ -63,6 +56,20 @@ def measure_refresh(report: "RefreshReport", latest: "Snapshot | None", now_unix
     meter.add(metrics.WALLETS_UNREAD, report.unread)
     if latest is not None:
         meter.add(metrics.SNAPSHOT_AGE, max(0, now_unix_s - latest.taken_at_unix_s))
+
+
+def _measure_admitted(journal: Journal, meter: Meter) -> None:
+    meter.add(metrics.ACCEPTED)
+    meter.add(metrics.DURATION, _ms(journal.over - journal.began))
+    if journal.code is not None:
+        meter.add(metrics.UNANSWERED, label=journal.code)
+    if "first_token" in journal.phases:
+        meter.add(metrics.FIRST_TOKEN, _ms(journal.phases["first_token"]))
+    for one in journal.tries:
+        if one.outcome != ANSWERED:
+            meter.add(metrics.UPSTREAM_FAILURES, label=one.pool)
+    if journal.entry is not None:
+        _measure_entry(journal.entry, meter)
 
 
 def _measure_entry(entry: LedgerEntry, meter: Meter) -> None:

@@ -38,6 +38,11 @@ class MarketState(StrEnum):
     DEGRADED = "degraded"
     STALE = "stale"
 
+    @property
+    def rank(self) -> int:
+        """How bad it is: 0 is well, 3 is no price at all."""
+        return list(MarketState).index(self)
+
 
 class Side(StrEnum):
     """Where a jump leads. `FIRST`: there is no price to jump from."""

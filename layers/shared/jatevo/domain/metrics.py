@@ -51,6 +51,10 @@ def _spread_ms(name: str, text: str) -> Metric:
 
 ACCEPTED = Metric("Accepted", "Requests that were admitted: their worst case was reserved.")
 REFUSED = Metric("Refused", "Requests that were refused before anything was reserved, by error code.", label="Reason")
+LANE_FULL = Metric(
+    "LaneFull", "Requests that a lane had no place or nothing of its limits left for, by lane.", label="Lane"
+)
+SUSPECT_KEYS = Metric("SuspectKeys", "Requests with a key as a thief would make them, by sign.", label="Sign")
 UNANSWERED = Metric("Unanswered", "Admitted requests that ended in an error, by error code.", label="Reason")
 SERVER_ERRORS = Metric("ServerErrors", "Answers with a status of 500 or more, of every function.")
 COLD_STARTS = Metric("ColdStarts", "First requests of a process.")
@@ -78,7 +82,7 @@ DAY_SPEND_PERCENT = Metric("DaySpendPercent", "The same in percent of the ceilin
 PAUSED = Metric("Paused", "1 while no requests are taken: stopped by an operator or by the ceiling.", kind=Kind.GAUGE)
 
 PRICE_AGE = Metric("PriceAgeSeconds", "How old the token's agreed price is.", Unit.SECONDS, Kind.GAUGE)
-PRICE_STALE = Metric("PriceStale", "1 while there is no price to count by: too old, or never any.", kind=Kind.GAUGE)
+PRICE_STATE = Metric("PriceState", "How far it may be relied on: 0 ok, 1 frozen, 2 degraded, 3 stale.", kind=Kind.GAUGE)
 PRICE_SOURCES_AGREED = Metric("PriceSourcesAgreed", "Sources that agreed in a run of the oracle.", kind=Kind.GAUGE)
 
 SNAPSHOT_FAILURES = Metric("SnapshotFailures", "Runs that took no snapshot although it was due, or not all of it.")

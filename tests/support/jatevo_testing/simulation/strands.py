@@ -9,6 +9,7 @@ from jatevo.application.administration.accounts import AccountChange
 from jatevo.application.administration.grants import NewGrant
 from jatevo.application.administration.keys import KeyChange
 from jatevo.application.administration.problems import AdministrationError
+from jatevo.application.journal import Journal
 from jatevo.application.ports import StoreError
 from jatevo.application.reservations import Reservation, Wanted
 from jatevo.domain import api_keys, ids, settlement
@@ -140,7 +141,7 @@ class Strands:
             place = self._next_key()
             key_id = self._customer.keys[place].id
             capped_ms = self._registered.capped_since_ms(key_id)
-            caller = await process.access.authenticate(self._customer.secrets[place], None)
+            caller = await process.access.authenticate(self._customer.secrets[place], None, Journal())
             if isinstance(caller, Refusal):
                 self._judge.turned_away(caller)
                 return
