@@ -42,11 +42,7 @@ def start(data: Path, children: Children, host: str) -> str:
     }
     in_containers = settings | {"JATEVO_DYNAMODB_ENDPOINT": f"http://{host}:{engine_port}"}
     write_private(data / "sam-env.json", json.dumps({"Parameters": in_containers}, indent=2) + "\n")
-    places = {
-        "JATEVO_LOCAL_MODEL_URL": f"http://{host}:{model_port}/v1",
-        "JATEVO_LOCAL_MODEL_2_URL": f"http://{host}:{model_port}/v1",
-        "JATEVO_LOCAL_MODEL_TOKENIZER_URL": f"http://{host}:{model_port}",
-    }
+    places = stack.model_addresses([f"http://{host}:{model_port}/v1"])
     return _set_up(data, children, token, {**AWS_ENVIRONMENT, **settings, **places})
 
 

@@ -22,15 +22,14 @@ from jatevo_local.demo_chain import TOKENS, DemoChain, start_demo_chain
 from jatevo_local.engine import AWS_ENVIRONMENT, PROJECT, Engine, start_engine
 from jatevo_local.errors import StackError, explain
 from jatevo_local.lock import exclusive
-from jatevo_local.model import Model, start_model
+from jatevo_local.model import start_model
 from jatevo_local.ports import LOOPBACK, answers, free_port, require_free
 from jatevo_local.processes import Children, Program
 from jatevo_local.tables import PREFIX, create_missing_tables
 
 CATALOGUE = PROJECT / "local" / "catalog.toml"
 _MODEL_KEY = "JATEVO_LOCAL_MODEL_KEY"
-_MODEL_URLS = ("JATEVO_LOCAL_MODEL_URL", "JATEVO_LOCAL_MODEL_2_URL")
-_TOKENIZER_URL = "JATEVO_LOCAL_MODEL_TOKENIZER_URL"
+_MODELS = ("JATEVO_LOCAL_MODEL", "JATEVO_LOCAL_MODEL_2")
 
 
 class Stopped(BaseException):
@@ -89,7 +88,7 @@ def _start(options: Options, children: Children) -> None:
         "JATEVO_PUBLIC_URL": options.url,
         **({} if chain is None else chain.environment()),
         _MODEL_KEY: model_key,
-        **_model_addresses(models),
+        **model_addresses([model.base_url for model in models]),
     }
     telemetry = telemetry_folder(options.data)
     children.start(_gateway(options, {**environment, **told_in(telemetry, "gateway")}, chain))
@@ -127,10 +126,14 @@ def told_in(folder: Path, process: str) -> dict[str, str]:
     return {"JATEVO_LOG_FORMAT": "text", "JATEVO_METRICS": str(folder / f"{process}.jsonl"), **own}
 
 
-def _model_addresses(models: list[Model]) -> dict[str, str]:
-    """Return where the catalogue's pools are: with one process for both, the same address twice."""
-    addresses = {name: models[min(place, len(models) - 1)].base_url for place, name in enumerate(_MODEL_URLS)}
-    return {**addresses, _TOKENIZER_URL: models[0].base_url.removesuffix("/v1")}
+def model_addresses(base_urls: list[str]) -> dict[str, str]:
+    """Return where the catalogue's pools are, and count tokens: with one process for both, the same addresses twice."""
+    addresses = {}
+    for place, name in enumerate(_MODELS):
+        base_url = base_urls[min(place, len(base_urls) - 1)]
+        addresses[f"{name}_URL"] = base_url
+        addresses[f"{name}_TOKENIZER_URL"] = base_url.removesuffix("/v1")
+    return addresses
 
 
 def _gateway(options: Options, environment: dict[str, str], chain: DemoChain | None) -> Program:

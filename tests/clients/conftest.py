@@ -58,7 +58,8 @@ def catalogue(admin: Admin, upstream: ScriptedUpstream) -> dict[str, Any]:
     """Return the stack's own catalogue, and besides: its model spoken to in both formats, and a scripted one."""
     document: dict[str, Any] = admin.ask("GET", "/catalog")["document"]
     own = {"local-responses", "scripted"}
-    pools = [pool for pool in document["pools"] if pool["id"] not in own]
+    # However busy the machine is: a pool that is given up for its slowness is no matter of these tests.
+    pools = [{**pool, "first_byte_s": 600} for pool in document["pools"] if pool["id"] not in own]
     models = [model for model in document["models"] if model["id"] not in {"smollm2-native", "scripted"}]
     pool = next(pool for pool in pools if pool["id"] == "local")
     model = next(model for model in models if model["id"] == "smollm2")

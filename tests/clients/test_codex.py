@@ -105,6 +105,7 @@ async def test_codex_knows_every_model_of_the_list(shop: Shop, codex: Codex) -> 
     assert message(events).strip() == "hello"
 
 
+@pytest.mark.timeout(500)  # a small model on a busy machine, perhaps asked more than once
 @pytest.mark.parametrize("model", ["smollm2", "smollm2-native"])
 async def test_one_turn_with_the_real_model(shop: Shop, codex: Codex, model: str) -> None:
     events = await whole_turn(shop, codex, model)
