@@ -13,7 +13,7 @@ done, 2 wrong usage, 3 not reachable.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -143,11 +143,9 @@ def _no_token(where: str) -> Finding:
     return Finding(f"there is no {where}: the admin function will not start without it", blocks=True)
 
 
-def main(arguments: Sequence[str], client: Client | None = None) -> int:
-    """Print what was found and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="jatevo doctor", description="Say what is not well with a gateway, or would make a deploy fail."
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what it takes."""
+    parser.description = "Say what is not well with a gateway, or would make a deploy fail."
     parser.add_argument("--preflight", action="store_true", help="look at the AWS account that is deployed into")
     parser.add_argument("--stack", default="jatevo", help="the stack's name (default jatevo)")
     parser.add_argument("--region", help="the region (default: the one that AWS's own settings name)")
@@ -159,7 +157,10 @@ def main(arguments: Sequence[str], client: Client | None = None) -> int:
         help="ReservedConcurrency, ProvisionedConcurrency and DedicatedLaneConcurrency together (default 0)",
     )
     parser.add_argument("--secret-store", choices=["ssm", "secret"], default="ssm", help="SecretStore (default ssm)")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace, client: Client | None = None) -> int:
+    """Print what was found and return the exit status."""
     if not options.preflight:
         return _examine()
     plan = Plan(options.stack, options.keep_free, options.secret_store)

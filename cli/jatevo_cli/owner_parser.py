@@ -16,15 +16,6 @@ environment:
   JATEVO_SESSION_FILE   where the session is kept (default ~/.config/jatevo/session.json)
   JATEVO_SESSION        a session's token, instead of the file
 """
-_EXAMPLES = """\
-examples:
-  jatevo wallet sign-in --private-key-file wallet.key     (- reads standard input)
-  jatevo wallet budget
-  jatevo wallet ledger --day 2026-11-23 --csv > ledger.csv
-  jatevo key create --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
-  jatevo key list --json
-"""
-
 type Groups = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
 
 
@@ -83,8 +74,6 @@ def _group(groups: Groups, name: str, purpose: str) -> Groups:
         name,
         help=purpose[0].lower() + purpose[1:].rstrip("."),
         description=_ABOUT.format(purpose=purpose),
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return group.add_subparsers(metavar="COMMAND", required=True)
 

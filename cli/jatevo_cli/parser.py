@@ -1,10 +1,13 @@
 """The commands and options of `jatevo`, with their help."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from jatevo_cli import books, commands, owner_parser, prices, routes, service, values
 from jatevo_cli.api import Api, target_from
+from jatevo_cli.explained import explained
+from jatevo_cli.programs import PURPOSES, Program
 
 _DESCRIPTION = """\
 Use and operate a Jatevo Gateway.
@@ -25,46 +28,26 @@ environment:
   JATEVO_URL           the gateway (default http://127.0.0.1:8000)
   JATEVO_ADMIN_TOKEN   the operator's token; without it, for a gateway on this machine, the token that `make run`
                        wrote to $DATA/admin-token (DATA is .local by default)
-
-exit status: 0 done, 1 refused by the gateway, 2 wrong usage, 3 gateway not reachable
 """
-_EXAMPLES = """\
-examples:
-  jatevo admin catalog apply local/catalog.toml --dry-run
-  jatevo admin account create --name Ada --requests-per-day 1000 --budget-usd-per-day 25.00
-  jatevo admin key create --account acct_… --name laptop --models smollm2 --budget-usd-per-day 5 --expires 30d
-  jatevo admin price set 0.0025 --expires 12h --reason 'sources down'
-  jatevo admin routes
-  jatevo admin lanes
-  jatevo admin route --model auto --input-bytes 20000
-  jatevo admin window show --account acct_…
-  jatevo admin audit --day 2026-11-23
-  jatevo admin correct --account acct_… --day 2026-11-23 --reason 'counter restored from the ledger'
-  jatevo admin statement day --day 2026-11-23 --csv
-  jatevo admin ledger list --account acct_… --day 2026-11-23 --json
-"""
-
 type Command = Callable[..., commands.Shown]
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line. What an admin command does is in its option `run`."""
-    top = argparse.ArgumentParser(
-        prog="jatevo", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser(programs: Mapping[str, Program] = MappingProxyType({})) -> argparse.ArgumentParser:
+    """
+    Return the parser of the whole command line, with the options of these programs: of others it knows the names alone.
+    What an admin command does is in its option `run`.
+    """
+    top = argparse.ArgumentParser(prog="jatevo", description=_DESCRIPTION)
     groups = top.add_subparsers(metavar="{wallet,key,admin,local,alarms,tables,completion,doctor}", required=True)
     owner_parser.add_groups(groups)
-    groups.add_parser("local", help="run the whole gateway on this machine", add_help=False)
-    groups.add_parser("alarms", help="say which alarms of the template hold now, on this machine", add_help=False)
-    groups.add_parser("tables", help="back up, restore and migrate the tables of a gateway", add_help=False)
-    groups.add_parser("completion", help="print what makes bash or zsh complete these commands", add_help=False)
-    groups.add_parser("doctor", help="say what is not well, or would make a deploy fail", add_help=False)
+    for name, purpose in PURPOSES.items():
+        program = groups.add_parser(name, help=purpose, add_help=name in programs)
+        if name in programs:
+            programs[name].add_options(program)
     admin = groups.add_parser(
         "admin",
         help="administer a running gateway",
         description=_ADMIN,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     admin.set_defaults(connect=lambda: Api(target_from()))
     admin.add_argument("--json", action="store_true", help="print the gateway's own JSON, for scripts")
@@ -94,16 +77,14 @@ def parser() -> argparse.ArgumentParser:
     _service(topics)
     _grant(topics)
     _price(_topic(topics, "price", "the token's price, and where it comes from"))
-    return top
+    return explained(top)
 
 
 def _books(topics: "Subparsers", statement: "Subparsers") -> None:
     of_all = _command(statement, "day", books.statement_day, "show what each account came to on a day, and all of them")
     of_all.add_argument("--day", type=values.day, help="a UTC day such as 2026-11-23 (default: today)")
     of_all.add_argument("--csv", action="store_true", help="print comma-separated values, for a spreadsheet")
-    audit = _command(
-        topics, "audit", books.audit, "recompute a day's windows from the ledger; exit status 1 if any differs"
-    )
+    audit = _command(topics, "audit", books.audit, "recompute a day's windows from the ledger")
     audit.add_argument("--day", type=values.day, required=True, help="a UTC day such as 2026-11-23")
     audit.add_argument("--account", metavar="ID", help="of this account only (default: of all)")
     audit.add_argument("--scheduled", action="store_true", help="show what the schedule found, lanes included")

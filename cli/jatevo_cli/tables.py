@@ -14,7 +14,7 @@ import gzip
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -42,13 +42,12 @@ class TablesError(Exception):
     """One line for a person."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
     try:
         client = _client(options)
         names = asdict(TableNames.with_prefix(options.prefix))
-        print(options.run(client, names, options))
+        print(options.does(client, names, options))
     except TablesError as error:
         print(f"jatevo: {error}", file=sys.stderr)
         return _REFUSED
@@ -104,26 +103,24 @@ def migrate(client: Any, names: dict[str, str], _options: argparse.Namespace) ->
     return f"the tables are of version {taken}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="jatevo tables", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the commands and their options."""
+    parser.description = _DESCRIPTION
     commands = parser.add_subparsers(metavar="{backup,restore,migrate}", required=True)
-    for name, run, purpose in (
+    for name, does, purpose in (
         ("backup", backup, "write all items into one file"),
         ("restore", restore, "put a backup into empty tables"),
         ("migrate", migrate, "bring what is stored to this version"),
     ):
-        command = commands.add_parser(name, help=purpose)
-        command.set_defaults(run=run)
-        if run is not migrate:
+        command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        command.set_defaults(does=does)
+        if does is not migrate:
             command.add_argument("file", metavar="FILE")
         command.add_argument("--prefix", default=os.environ.get("JATEVO_TABLE_PREFIX", "jatevo"), help="of the tables")
         command.add_argument("--region", help="default: the one that AWS's own settings name")
         command.add_argument(
             "--local", action="store_true", help="the stack of `make run`; DATA says where its data is"
         )
-    return parser
 
 
 def _client(options: argparse.Namespace) -> Any:

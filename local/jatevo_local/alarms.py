@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-eva
 import argparse
 import json
 import operator
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +46,6 @@ _SIGNS = {
     "LessThanThreshold": "< ",
     "LessThanOrEqualToThreshold": "≤ ",
 }
-_ABOUT = "Say which alarms of template.yaml hold now, by what a gateway on this machine has measured."
 
 
 class State(StrEnum):
@@ -179,13 +179,17 @@ def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
     return re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[1])), value["Fn::Sub"])
 
 
-def main(arguments: Sequence[str]) -> int:
-    """`jatevo alarms`: print how alarms stand. Returns 1 when one of them is in alarm."""
-    parser = argparse.ArgumentParser(prog="jatevo alarms", description=_ABOUT)
-    parser.add_argument("--data", type=Path, default=Path(".local"), help="the data of `make run` (default .local)")
-    parser.add_argument("--template", type=Path, default=TEMPLATE)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `jatevo alarms` takes."""
+    parser.description = "Say which alarms of template.yaml hold now, by what a gateway on this machine has measured."
+    here = Path(os.environ.get("DATA", ".local"))
+    parser.add_argument("--data", type=Path, default=here, help="the data of `make run` (default $DATA, else .local)")
+    parser.add_argument("--template", type=Path, default=TEMPLATE, help="default: this version's own")
     parser.add_argument("--json", action="store_true", help="for scripts")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print how alarms stand. Returns 1 when one of them is in alarm."""
     found = judged_here(options.data / "metrics", time.time_ns() // 1_000_000, options.template)
     if options.json:
         told = [{"alarm": one.alarm.name, "state": one.state, "values": one.values} for one in found]

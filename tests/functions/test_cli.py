@@ -94,7 +94,17 @@ NEW = ("account", "create", "--name", "Ada", "--requests-per-day", "11", "--budg
 async def test_a_shell_completes_every_topic(run: Run, shell: str) -> None:
     printed = await run("completion", shell)
     assert printed.status == 0
-    for word in ("catalog", "statement", "--budget-usd-per-day", "sign-in", "erase"):
+    for word in (
+        "catalog",
+        "statement",
+        "--budget-usd-per-day",
+        "sign-in",
+        "erase",
+        "--preflight",
+        "--lambda",
+        "--template",
+        "migrate",
+    ):
         assert word in printed.out
     executable = shutil.which(shell)
     if executable is None:

@@ -9,7 +9,8 @@ from jatevo_testing.clocks import ManualClock
 from jatevo.adapters.telemetry.emf import EmfMeter
 from jatevo.adapters.telemetry.lines import FileLines
 from jatevo.domain.metrics import METRICS
-from jatevo_local.alarms import Alarm, State, alarms_in, judged, judged_here, main
+from jatevo_cli.main import main
+from jatevo_local.alarms import Alarm, State, alarms_in, judged, judged_here
 from jatevo_local.measured import InPlaceOfAws, Points, Tail
 from jatevo_local.tables import PREFIX
 
@@ -108,7 +109,9 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path: Path) ->
 
 def test_the_command_names_what_holds_and_where_to_read_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "metrics").mkdir()
-    assert main(["--data", str(tmp_path)]) == 1, "nothing runs there: the sweeper is silent, and there is no price"
+    assert main(["alarms", "--data", str(tmp_path)]) == 1, (
+        "nothing runs there: the sweeper is silent, and there is no price"
+    )
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("ALARM")
     assert any("SweeperSilentAlarm" in line and "docs/runbook.md#sweeper-silent" in line for line in told)

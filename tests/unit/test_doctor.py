@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo_cli import doctor
 from jatevo_cli.main import main
+from jatevo_cli.parser import parser
 
 IDENTITY = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada", "UserId": "A"}
 
@@ -51,7 +52,8 @@ def account(
 
 
 def said(capsys: pytest.CaptureFixture[str], client: Callable[[str], Any], *options: str) -> tuple[int, str]:
-    status = doctor.main(["--preflight", *options], client)
+    asked = parser({"doctor": doctor}).parse_args(["doctor", "--preflight", *options])
+    status = doctor.run(asked, client)
     return status, capsys.readouterr().out
 
 
