@@ -14,7 +14,7 @@ from jatevo.domain.lanes import SHARED
 from jatevo.domain.money import MAX_NANO_USD, format_usd
 
 MAX_NAME_LENGTH = 100
-MAX_REASON_LENGTH = 200
+MAX_REASON_LENGTH = 300
 MAX_REQUESTS_PER_DAY = 10**9
 MAX_REQUESTS_PER_MINUTE = 10**6
 MAX_LABELS = 10

@@ -8,6 +8,7 @@ and kept for good. It overrides the sources and none of the caps, so a stolen to
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jatevo.application.administration import bounds
 from jatevo.application.administration.problems import InvalidValue, NotThere, Refused
 from jatevo.application.ports import Clock
 from jatevo.application.price_updates import told_of
@@ -19,7 +20,6 @@ from jatevo.domain.price_rules import PriceRules
 from jatevo.domain.prices import PriceError, parse_price
 
 LONGEST_RATE_DAYS = 31
-MAX_REASON_LENGTH = 300
 RATE_SET, RATE_CLEARED = "rate_set", "rate_cleared"
 _MOST_TRIES = 8
 
@@ -59,12 +59,12 @@ class PriceAdministration:
         if not now < expires_at_unix_s <= now + LONGEST_RATE_DAYS * DAY_S:
             message = f"A rate must expire in the future, at most {LONGEST_RATE_DAYS} days from now."
             raise InvalidValue(message, param="expires_at_unix_s")
-        rate = Rate(price, expires_at_unix_s, _reason(reason), operator, now)
+        rate = Rate(price, expires_at_unix_s, bounds.reason(reason), operator, now)
         return await self._change(rate, operator, rate.reason)
 
     async def clear_rate(self, reason: str, operator: str) -> PriceView:
         """Put the sources back in force. Raises NotThere when no rate is."""
-        return await self._change(None, operator, _reason(reason))
+        return await self._change(None, operator, bounds.reason(reason))
 
     async def _change(self, rate: Rate | None, operator: str, note: str) -> PriceView:
         for _ in range(_MOST_TRIES):
@@ -84,10 +84,3 @@ class PriceAdministration:
 
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000
-
-
-def _reason(text: str) -> str:
-    text = text.strip()
-    if not text or len(text) > MAX_REASON_LENGTH or not text.isprintable():
-        raise InvalidValue(f"Say why, in 1 to {MAX_REASON_LENGTH} printable characters.", param="reason")
-    return text

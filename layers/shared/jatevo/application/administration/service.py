@@ -5,7 +5,8 @@ The service as a whole, in operators' hands: stopped and resumed, and what a day
 from collections.abc import Callable
 from dataclasses import replace
 
-from jatevo.application.administration.problems import InvalidValue, Refused
+from jatevo.application.administration import bounds
+from jatevo.application.administration.problems import Refused
 from jatevo.application.health import Health
 from jatevo.application.ports import Clock
 from jatevo.application.routes_store import HealthStore
@@ -14,7 +15,6 @@ from jatevo.domain.service import CEILING, Pause, Service
 
 type Change = Callable[[Service], Service]
 
-MAX_REASON_LENGTH = 300
 _MOST_TRIES = 5
 
 
@@ -33,14 +33,13 @@ class ServiceSwitch:
 
     async def stop(self, operator: str, reason: str) -> Spending:
         """Take no further requests; those under way end. Raises InvalidValue, Refused."""
-        _check(reason)
-        pause = Pause(operator, reason.strip(), self._clock.now_ms() // 1000)
+        pause = Pause(operator, bounds.reason(reason), self._clock.now_ms() // 1000)
         await self._change(lambda service: replace(service, pause=pause))
         return await self.show()
 
     async def resume(self, reason: str) -> Spending:
         """Take requests again. Raises InvalidValue, Refused while the ceiling is what stops it."""
-        _check(reason)
+        bounds.reason(reason)
 
         def resumed(service: Service) -> Service:
             pause = service.pause_at(self._clock.now_ms() // 1000)
@@ -58,7 +57,7 @@ class ServiceSwitch:
         Set what a day may cost at most; 0: no ceiling, None: that of the settings. It stops or resumes the service at
         once, by what was last found. Raises InvalidValue, Refused.
         """
-        _check(reason)
+        bounds.reason(reason)
         await self._change(lambda service: replace(service, ceiling_nano_usd=ceiling_nano_usd))
         judged = await self._spend.judge()
         self._health.forget()
@@ -70,8 +69,3 @@ class ServiceSwitch:
                 self._health.forget()
                 return
         raise Refused("Others change the service at this moment. Try again.")
-
-
-def _check(reason: str) -> None:
-    if not 0 < len(reason.strip()) <= MAX_REASON_LENGTH:
-        raise InvalidValue(f"Give a reason of 1 to {MAX_REASON_LENGTH} characters.", param="reason")
