@@ -55,11 +55,18 @@ def _report(answer: Mapping[str, Any]) -> Shown:
 
 def correct(api: Api, options: argparse.Namespace) -> Shown:
     body = json.dumps({"day": options.day, "reason": options.reason}).encode()
-    return _corrections(api.post(path("accounts", options.account, "corrections"), body), "nothing differed")
+    return _corrections(api.post(_book(options), body), "nothing differed")
 
 
 def correction_list(api: Api, options: argparse.Namespace) -> Shown:
-    return _corrections(api.get(path("accounts", options.account, "corrections")), "no corrections")
+    return _corrections(api.get(_book(options)), "no corrections")
+
+
+def _book(options: argparse.Namespace) -> str:
+    """Return where the corrections of an account, or of a lane, stand."""
+    if "lane" in options:
+        return path("lanes", options.lane, "corrections")
+    return path("accounts", options.account, "corrections")
 
 
 def statement_day(api: Api, options: argparse.Namespace) -> Shown:

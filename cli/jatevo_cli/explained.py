@@ -64,6 +64,7 @@ jatevo admin statement day --day 2026-11-23 --csv > day.csv
 jatevo admin audit --day 2026-11-23
 jatevo admin audit --day 2026-11-23 --scheduled
 jatevo admin correct --account acct_… --day 2026-11-23 --reason 'counter restored from the ledger'
+jatevo admin correct --lane gold --day 2026-11-23 --reason 'counter restored from the ledger'
 jatevo admin corrections acct_…
 jatevo admin sweep --full
 jatevo admin refresh acct_…

@@ -89,10 +89,13 @@ def _books(topics: "Subparsers", statement: "Subparsers") -> None:
     audit.add_argument("--account", metavar="ID", help="of this account only (default: of all)")
     audit.add_argument("--scheduled", action="store_true", help="show what the schedule found, lanes included")
     correct = _command(topics, "correct", books.correct, "give windows that differ the counters that the ledger makes")
-    correct.add_argument("--account", metavar="ID", required=True)
+    whose = correct.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--account", metavar="ID", default=argparse.SUPPRESS)
+    whose.add_argument("--lane", metavar="ID", default=argparse.SUPPRESS, help="a lane's window of a finished day")
     correct.add_argument("--day", type=values.day, required=True)
     correct.add_argument("--reason", required=True, help="why; kept for good")
-    _by_id(_command(topics, "corrections", books.correction_list, "list an account's corrections"), "account")
+    listed = _command(topics, "corrections", books.correction_list, "list the corrections of an account or a lane")
+    _by_id(listed, "account").add_argument("--lane", metavar="ID", default=argparse.SUPPRESS)
 
 
 def _holdings(topics: "Subparsers") -> None:
@@ -344,8 +347,9 @@ def _of_day(command: argparse.ArgumentParser) -> None:
     command.add_argument("--day", type=values.day, help="a UTC day such as 2026-11-23 (default: today)")
 
 
-def _by_id(command: argparse.ArgumentParser, what: str) -> None:
-    """Take an id either by its place or as an option."""
+def _by_id(command: argparse.ArgumentParser, what: str) -> argparse._MutuallyExclusiveGroup:
+    """Take an id either by its place or as an option. Returns the group, for what may stand in its place."""
     one = command.add_mutually_exclusive_group(required=True)
     one.add_argument(what, nargs="?", metavar="ID", default=argparse.SUPPRESS)
     one.add_argument(f"--{what}", dest=what, metavar="ID", default=argparse.SUPPRESS)
+    return one

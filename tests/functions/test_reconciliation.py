@@ -207,7 +207,7 @@ async def test_a_grant_made_while_the_audit_looks_is_no_difference(
     assert (found["differences"], found["busy"], looks > 2) == ([], False, True)
 
 
-@pytest.mark.parametrize("reason", ["", " ", "x" * 201, "two\nlines"])
+@pytest.mark.parametrize("reason", ["", " ", "x" * 301, "two\nlines"])
 async def test_a_correction_says_why(world: World, admin: httpx.AsyncClient, reason: str) -> None:
     customer = world.customer()
     answer = await admin.post(
@@ -287,6 +287,29 @@ async def test_a_run_that_is_cut_short_is_continued_and_what_differs_is_reported
         ("lane/gold", Counter.REQUESTS),
     }
     assert (await admin.get(f"/audits/{day}")).json()["difference_count"] == 2
+    body = {"day": day, "reason": "a drill"}
+    corrected = (await admin.post("/lanes/gold/corrections", json=body)).json()["corrections"]
+    assert [(one["window"], one["after"]["requests_left"]) for one in corrected] == [("lane/gold", 95)]
+    assert (await admin.get("/lanes/gold/corrections")).json()["corrections"] == corrected
+    assert (await admin.post("/lanes/gold/corrections", json=body)).json() == {"corrections": []}, "it agrees now"
+    assert (await admin.post("/lanes/silver/corrections", json=body)).status_code == 404, "nobody used such a lane"
+
+
+async def test_a_lane_is_not_corrected_before_its_day_was_audited(
+    world: World, admin: httpx.AsyncClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day_audits, "_ACCOUNTS_A_PAGE", 1)
+    for _ in range(2):
+        await world.chat(world.customer(lanes=frozenset({"gold"})), model="gold/test-model")
+    body = {"day": world.today(), "reason": "too early"}
+    assert (await admin.post("/lanes/gold/corrections", json=body)).status_code == 404
+    clock.advance(2 * DAY_S)
+    left = iter([True, False])
+    report = await run(world, has_time=lambda: next(left))
+    assert report is not None
+    assert report.day == body["day"]
+    assert not report.complete
+    assert (await admin.post("/lanes/gold/corrections", json=body)).status_code == 409
 
 
 async def test_of_two_runs_that_race_one_gives_way(world: World, clock: ManualClock) -> None:

@@ -5,11 +5,12 @@ Routes of the books: audits, corrections, and what all accounts came to on a day
 |--------------------------------------------|----------------------------------------------------------------|
 | `GET /accounts/{id}/audit?day=`            | recompute an account's windows from its ledger                 |
 | `GET POST /accounts/{id}/corrections`      | what was corrected; correct what the audit finds, for a reason |
+| `GET POST /lanes/{lane}/corrections`       | the same of a lane's window of a finished day                  |
 | `GET /audits/{day}`                        | what the scheduled audit found on a finished day               |
 | `GET /statements?day=&after=&limit=`       | what each account came to on a day                             |
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -26,6 +27,7 @@ from jatevo.domain.rollups import Tally
 from jatevo.domain.windows import Window
 from jatevo_admin.shapes import Json, tally_shape
 
+type Correct = Callable[[str, str, str, str], Awaitable[Sequence[Correction]]]
 type Day = Annotated[str, Query(max_length=10)]
 type SomeDay = Annotated[str | None, Query(max_length=10)]
 type After = Annotated[str | None, Query(min_length=1, max_length=64)]
@@ -33,7 +35,7 @@ type Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class CorrectionBody(Body):
-    """Which day of an account is corrected, and why."""
+    """Which day of an account, or of a lane, is corrected, and why."""
 
     day: str
     reason: str
@@ -54,9 +56,19 @@ def auditing(administration: Administration) -> APIRouter:
 
     @router.post("/accounts/{account_id}/corrections", status_code=201)
     async def correct(account_id: str, body: CorrectionBody, request: Request) -> Json:
-        operator = request.state.operator
-        async with trails.changing(operator, "books.correct", account_id[:64], body.given()) as trail:
-            made = await corrections.correct(account_id, body.day, body.reason, operator)
+        return await recorded(account_id, corrections.correct, body, request.state.operator)
+
+    @router.get("/lanes/{lane}/corrections")
+    async def lane_corrected(lane: str) -> Json:
+        return {"corrections": [correction_shape(one) for one in await corrections.of_lane(lane)]}
+
+    @router.post("/lanes/{lane}/corrections", status_code=201)
+    async def correct_lane(lane: str, body: CorrectionBody, request: Request) -> Json:
+        return await recorded(lane, corrections.correct_lane, body, request.state.operator)
+
+    async def recorded(whose: str, correct: Correct, body: CorrectionBody, operator: str) -> Json:
+        async with trails.changing(operator, "books.correct", whose[:64], body.given()) as trail:
+            made = await correct(whose, body.day, body.reason, operator)
             shown = {"corrections": [correction_shape(one) for one in made]}
             trail.made(None, shown if made else None)
             return shown

@@ -123,6 +123,7 @@ def corrected(window: Window, due: Due, granted_nano_usd: int | None = None) -> 
 class Correction:
     """
     What was corrected in a window, by whom and why: an entry of the ledger that is never edited. Its id sorts by time.
+    `account_id`: in whose book it stands; of a lane's window, its owner.
     """
 
     id: str

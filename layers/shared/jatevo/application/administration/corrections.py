@@ -16,6 +16,7 @@ from jatevo.application.ports import Clock, Randomness
 from jatevo.application.reconciliation import AccountAudit, Checked, Reconciliation
 from jatevo.application.registry import Registry
 from jatevo.domain import ids
+from jatevo.domain.binding import lane_window
 from jatevo.domain.reconciliation import Correction, corrected
 
 _ATTEMPTS = 5
@@ -89,16 +90,42 @@ class Corrections:
                     done.append(correction)
         raise Refused("The account's windows keep changing. Try again when fewer of its requests are under way.")
 
+    async def correct_lane(self, lane_id: str, day: str, reason: str, operator: str) -> list[Correction]:
+        """
+        Correct a lane's window of a finished day, if it disagrees with what the scheduled audit summed of all accounts.
+
+        Raises NotThere, InvalidValue, Refused while that audit is not through, StoreError.
+        """
+        reason = bounds.reason(reason)
+        report, key = await self.report(day), lane_window(lane_id, bounds.day(day))
+        if not report.complete:
+            raise Refused(f"The audit of {day} is not through yet. Try again when it is.")
+        due = report.lanes.get(key)
+        if due is None:
+            raise NotThere(f"Nothing was used in the lane {lane_id[:64]!r} on {day}.", param="lane")
+        for _ in range(_ATTEMPTS):
+            checked = await self._reconciliation.lane(key, due)
+            if checked.window is None or not checked.differences:
+                return []
+            correction = self._correction(key.owner, checked, reason, operator)
+            if await self._store.correct(correction):
+                return [correction]
+        raise Refused("The lane's window keeps changing. Try again later.")
+
+    async def of_lane(self, lane_id: str) -> Sequence[Correction]:
+        """Return all corrections of a lane's windows, the latest first. Raises StoreError."""
+        return await self._store.corrections(lane_window(lane_id, "").owner)
+
     async def of_account(self, account_id: str) -> Sequence[Correction]:
         """Return all corrections of an account, the latest first. Raises StoreError."""
         return await self._store.corrections(account_id)
 
-    def _correction(self, account_id: str, one: Checked, reason: str, operator: str) -> Correction:
+    def _correction(self, owner: str, one: Checked, reason: str, operator: str) -> Correction:
         assert one.window is not None, "there is something to correct"
         now_ms = self._clock.now_ms()
         return Correction(
             id=ids.reservation_id(now_ms, self._randomness.bits(_RANDOM_BITS)),
-            account_id=account_id,
+            account_id=owner,
             window=one.key,
             before=one.window,
             after=corrected(one.window, one.due, one.granted_nano_usd),
