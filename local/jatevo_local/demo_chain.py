@@ -7,6 +7,7 @@ is no demo chain, one line says so, and everything else works.
 """
 
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ TOKEN_DECIMALS = 9
 PRICE_DECIMALS = 8
 PRICE = 1 * 10**PRICE_DECIMALS
 """A dollar: what the demo wallet holds is worth eleven."""
+_OWN = ("JATEVO_PRICE_SOURCES", "JATEVO_PRICE_RULES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class DemoChain:
     key_file: Path
 
     def environment(self) -> dict[str, str]:
-        """Return the settings of a gateway whose users hold the demo token."""
+        """Return the settings of a gateway whose users hold the demo token; who set a price's own, means them."""
         source = {
             "kind": "aggregator",
             "rpc": [self.url],
@@ -52,6 +54,7 @@ class DemoChain:
             "JATEVO_PRICE_SOURCES": json.dumps([source]),
             "JATEVO_PRICE_RULES": "quorum=1,sustain_s=0",  # there is one feed, and it is ours
             "JATEVO_LOCAL_CHAIN_FEED": f"{self.url} {self.feed}",
+            **{name: os.environ[name] for name in _OWN if name in os.environ},
         }
 
 

@@ -8,6 +8,7 @@ from eth_keys.datatypes import PrivateKey
 from jatevo_testing.chain import TestChain, evm_wallet
 
 from jatevo_local.chain import ChainError, Node, start_chain
+from jatevo_local.demo_chain import DemoChain
 from jatevo_local.ports import free_port
 from jatevo_local.processes import Children
 
@@ -48,6 +49,14 @@ def test_a_state_file_brings_the_chain_back(tmp_path: Path) -> None:
                 address = node.deploy("token", "Jatevo", "JTVO", 9)
                 (tmp_path / "address").write_text(address)
             assert node.call("token", (tmp_path / "address").read_text(), "decimals") == 9
+
+
+def test_who_sets_where_a_price_comes_from_means_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = DemoChain("http://127.0.0.1:1", "0xT", "0xF", "0xW", Path("key"))
+    assert "aggregator" in chain.environment()["JATEVO_PRICE_SOURCES"]
+    monkeypatch.setenv("JATEVO_PRICE_SOURCES", "[]")
+    assert chain.environment()["JATEVO_PRICE_SOURCES"] == "[]"
+    assert chain.environment()["JATEVO_PRICE_RULES"] == "quorum=1,sustain_s=0"
 
 
 def test_a_contract_wallet_vouches_for_its_owner_only(chain: TestChain) -> None:
