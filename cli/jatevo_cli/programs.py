@@ -18,7 +18,7 @@ class Program(Protocol):
     """What such a module has."""
 
     def add_options(self, parser: argparse.ArgumentParser, /) -> None:
-        """Add its options to a parser, and what it does to its description."""
+        """Give a parser its description and its options."""
         ...
 
     def run(self, options: argparse.Namespace, /) -> int:
@@ -47,7 +47,7 @@ def loaded(name: str) -> Program:
     try:
         return cast("Program", importlib.import_module(_MODULES[name]))
     except ModuleNotFoundError as error:
-        line = f"the local stack is not installed here ({error.name} is missing)"
+        line = f"what `jatevo {name}` needs is not installed here ({error.name} is missing)"
         raise CommandError(_WRONG_USAGE, line) from error
 
 

@@ -273,6 +273,14 @@ async def test_the_books_are_audited_and_corrected(admin: Run, world: World, ups
     assert (await admin("audit", "--day", "2020-01-01", "--scheduled")).status == 1
 
 
+async def test_the_books_of_a_lane_are_corrected_once_its_day_was_audited(admin: Run, world: World) -> None:
+    early = await admin("correct", "--lane", "gold", "--day", world.today(), "--reason", "a drill")
+    assert (early.status, "has not been audited yet" in early.err) == (1, True)
+    listed = await admin("corrections", "--lane", "gold")
+    assert (listed.status, listed.out.strip()) == (0, "no corrections")
+    assert (await admin("corrections", "--lane", "gold", "--account", "acct_x")).status == 2
+
+
 async def test_a_days_statement_of_all_accounts(admin: Run, world: World, upstream: ScriptedUpstream) -> None:
     upstream.script = answering("hello", usage(10, 20))
     customers = [world.customer() for _ in range(2)]
