@@ -5,9 +5,11 @@ What one request costs: CPU and memory of the gateway's process, and the time th
     make bench BENCH=--quick  # fewer loads
 
 Gateway, engine (Dynoxide in memory), stub and driver are processes of their own; CPU is read from the kernel for the
-gateway's alone. Times are those of the driver, less the median of the same load straight to the stub; *jitter* is how
-far the time between two tokens is from the stub's, for 19 of 20. Each figure is the median of rounds that alternate
-between what is compared. Machines are noisy: compare figures of one run only.
+gateway's alone. Beside it stands a relay that only passes bytes on, without and with three writes to DynamoDB for each
+request: what lies under any gateway of this shape, on this machine. Times are those of the driver, less the median of
+the same load straight to the stub; *jitter* is how far the time between two tokens is from the stub's, for 19 of 20.
+Each figure is the median of rounds that alternate between what is compared. Machines are noisy: compare
+figures of one run only.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from harness import meter
 from harness.driver import Load, Seen, drive
 from harness.stub import BETWEEN_S
-from harness.subjects import Laboratory, Subject, as_built, bare, laboratory, on_uvicorn
+from harness.subjects import Laboratory, Subject, as_built, bare, laboratory, on_uvicorn, relay
 from harness.tables import markdown
 
 ROUND_S = 1.0
@@ -31,6 +33,7 @@ LOADS = [
 ]
 QUICK = [Load(stream=stream, concurrency=concurrency) for stream in (False, True) for concurrency in (1, 16)]
 FEW_TOKENS, MANY_TOKENS = 8, 264
+MANY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +122,41 @@ async def cpu_per_chunk_us(subject: Subject, concurrency: int) -> float:
     return statistics.median(slopes)
 
 
+async def costs(subjects: list[Subject]) -> list[list[object]]:
+    """Return, of each: its name; CPU of a plain request, of a streamed one, of a chunk; its peak memory."""
+    loads = [Load(stream=stream, concurrency=concurrency) for stream in (False, True) for concurrency in (1, MANY)]
+    cpu = [[figures.cpu_ms for figures in await compare(subjects, load)] for load in loads]
+    rows = []
+    for place, subject in enumerate(subjects):
+        chunks = [await cpu_per_chunk_us(subject, concurrency) for concurrency in (1, MANY)]
+        rows.append([subject.name, *[of[place] for of in cpu], *chunks, meter.rss_mb(subject.pids(), peak=True)])
+    return rows
+
+
 async def under_lambda(lab: Laboratory) -> list[object]:
-    """Return CPU per plain and streamed request and per chunk, and memory, of what was built."""
+    """Return the same of what was built, which serves one request at a time."""
     async with as_built(lab) as built:
-        cpu = [(await compare([built], Load(stream=stream)))[0].cpu_ms for stream in (False, True)]
-        return [built.name, *cpu, await cpu_per_chunk_us(built, 1), meter.rss_mb(built.pids(), peak=True)]
+        plain, streamed = [(await compare([built], Load(stream=stream)))[0].cpu_ms for stream in (False, True)]
+        chunk, peak = await cpu_per_chunk_us(built, 1), meter.rss_mb(built.pids(), peak=True)
+        return [built.name, plain, None, streamed, None, chunk, None, peak]
 
 
 async def report(lab: Laboratory, loads: list[Load]) -> None:
     ours, stub = on_uvicorn(lab), bare(lab)
     print(await requests(ours, stub, loads), end="\n\n")
-    cpu = [(await compare([ours], Load(stream=stream)))[0].cpu_ms for stream in (False, True)]
-    chunks = [await cpu_per_chunk_us(ours, concurrency) for concurrency in (1, 16)]
-    peak = meter.rss_mb(ours.pids(), peak=True)
-    rows = [[f"{ours.name} on uvicorn", *cpu, chunks[0], peak], await under_lambda(lab)]
-    print(markdown(["one at a time", "plain, CPU ms", "streamed, CPU ms", "a chunk, CPU µs", "peak MB"], rows))
-    print(f"\nCPU of one more chunk with 16 streams at once: {chunks[1]:.1f} µs")
-    print(f"CPU of waking a process that sleeps, on this machine: {await meter.wake_up_us():.1f} µs")
+    rows = await costs([ours, relay(lab, 0), relay(lab, 3)])
+    head = [
+        "CPU",
+        "plain, ms",
+        f"{MANY} at once",
+        "streamed, ms",
+        f"{MANY} at once",
+        "a chunk, µs",
+        f"{MANY} at once",
+        "peak MB",
+    ]
+    print(markdown(head, [*rows, await under_lambda(lab)]))
+    print(f"\nCPU of waking a process that sleeps, on this machine: {await meter.wake_up_us():.1f} µs")
 
 
 def main() -> None:

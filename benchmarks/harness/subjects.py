@@ -110,6 +110,15 @@ def on_uvicorn(lab: Laboratory) -> Subject:
     return Subject("Jatevo", url, "bench", lambda: [child.pid], lab.customer.headers)
 
 
+def relay(lab: Laboratory, writes: int) -> Subject:
+    """Start what passes bytes on, with so many writes to DynamoDB for each request, and does nothing else."""
+    port = free_port()
+    argv = [str(_HERE / "serve_relay.py"), str(port)]
+    child = lab.start(f"relay-{writes}", argv, port, STUB=lab.stub_url, WRITES=str(writes))
+    name = f"a relay, {writes} writes" if writes else "a relay alone"
+    return Subject(name, f"http://127.0.0.1:{port}/v1/chat/completions", "stub", lambda: [child.pid])
+
+
 @asynccontextmanager
 async def as_built(lab: Laboratory) -> AsyncIterator[Subject]:
     """
