@@ -1,5 +1,6 @@
 """The playground: visitors within tiny limits, keys and sessions on their own account, and nobody on another's."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -86,6 +87,20 @@ async def test_a_visitor_has_a_tiny_quota_of_its_own(world: World) -> None:
     refused(await ask(world), 429, "request_quota_exhausted", kind="insufficient_quota")
     assert limit_of(await ask(world, "198.51.100.8")) == "2"
     assert await charged(world, ACCOUNT_ID) == [KEY_ID] * 3
+
+
+async def test_who_came_before_midnight_is_the_same_visitor_afterwards(world: World, clock: ManualClock) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        clock.advance(86_400)
+        yield json.dumps({"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}).encode()
+
+    transport = httpx.ASGITransport(world.app, client=("198.51.100.7", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:
+        answer = await client.post(PATH, content=slowly(), headers={"content-type": "application/json"})
+
+    assert answer.headers["x-ratelimit-remaining-requests"] == "1"
+    assert (await ask(world)).headers["x-ratelimit-remaining-requests"] == "0"
+    assert (await ask(world)).status_code == 429
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"])

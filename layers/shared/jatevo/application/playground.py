@@ -1,20 +1,18 @@
 """
 The playground: visitors without a key, on an account of their own, through the same gate as everybody.
 
-A visitor is a source address on one UTC day, as a hash that is salted anew each day; who has an IPv6 network counts as
+A visitor is a source address, for each UTC day as a hash that is salted anew; who has an IPv6 network counts as
 one. Each has a tiny quota in a window of its own; the account's day window is the cap of all of them together. The
 account comes into being with the first visitor, with the limits that are configured then; after that they are an
 operator's to change, as any account's.
 """
 
-import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
 from jatevo.application.ports import Clock, Directory, Randomness, StoreUnavailable
 from jatevo.domain.accounts import Account, ApiKey, Caller, Visitor
-from jatevo.domain.calendar import utc_day
 from jatevo.domain.ip_ranges import source_network
 from jatevo.domain.refusals import Code, Refusal
 from jatevo.domain.windows import Limits
@@ -24,7 +22,6 @@ KEY_ID = "key_playground"
 """What stands for a key in the books of who sends none: the playground's account, or the owner of a session."""
 KEY_NAME = "playground"
 _SALT_BYTES = 16
-_VISITOR_LENGTH = 20
 
 _CLOSED = Refusal(Code.NOT_FOUND, "There is no playground here. Use an API key.")
 _DISABLED = Refusal(Code.KEY_DISABLED, "The playground is closed at this moment. Use an API key.")
@@ -76,10 +73,7 @@ class Playground:
         if not account.enabled:
             return _DISABLED
         key = ApiKey(KEY_ID, "", account.id, KEY_NAME, "", models=policy.models, lanes=frozenset())
-        day = utc_day(self._clock.now_ms() // 1000)
-        seen = f"{account.visitor_salt}/{day}/{source_network(source_ip)}"
-        visitor_id = hashlib.sha256(seen.encode()).hexdigest()[:_VISITOR_LENGTH]
-        return Caller(key, account, Visitor(visitor_id, policy.visitor))
+        return Caller(key, account, Visitor(source_network(source_ip), account.visitor_salt, policy.visitor))
 
     async def _account(self, policy: PlaygroundPolicy) -> Account:
         account = await self._directory.account(ACCOUNT_ID)

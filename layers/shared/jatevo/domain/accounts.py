@@ -5,6 +5,7 @@ Accounts and API keys as the gate sees them.
 remembers the version it was opened or adjusted with.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,7 @@ DEFAULT_CONCURRENCY = 64
 MAX_KEYS_PER_ACCOUNT = 100
 ESTIMATE_MEMORY_S = 7 * 86_400
 """How long an observed underestimate of an account's inputs is remembered."""
+_VISITOR_LENGTH = 20
 REVOCATION_MEMORY_S = 3600
 """How long a disabled key stays named in windows: far longer than any process keeps a key it has read."""
 
@@ -107,10 +109,21 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody without a key, on the playground's account. `id` stands for an address on one day, and tells nothing."""
+    """Somebody without a key, on the playground's account: whoever comes from a network."""
 
-    id: str
+    network: str
+    """As `domain.ip_ranges.source_network` has it."""
+    salt: str = field(repr=False)
     limits: Limits
+
+    def id_on(self, day: str) -> str:
+        """
+        Return what stands for the visitor on a UTC day, and tells nothing: a hash, salted anew each day.
+
+        Of the day in which a request is held, not of that in which it came: else who came before midnight would be
+        another visitor, with a quota of its own, than who comes after it.
+        """
+        return hashlib.sha256(f"{self.salt}/{day}/{self.network}".encode()).hexdigest()[:_VISITOR_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)

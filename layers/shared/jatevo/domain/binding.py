@@ -93,7 +93,7 @@ def bindings(caller: Caller, lane: Lane, catalogue_version: int, unix_s: int, fu
         found.append((Kind.LANE, lane_window(lane.id, day), lane.limits, catalogue_version))
     if caller.visitor is not None:
         visitor = caller.visitor
-        found.append((Kind.VISITOR, visitor_window(account.id, visitor.id, day), visitor.limits, 1))
+        found.append((Kind.VISITOR, visitor_window(account.id, visitor.id_on(day), day), visitor.limits, 1))
     if key.caps is not None:
         found.append((Kind.KEY, key_window(account.id, key.id, day), key.caps, key.caps_version))
     if account.monthly is not None:

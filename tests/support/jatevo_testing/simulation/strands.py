@@ -15,6 +15,7 @@ from jatevo.application.reservations import Reservation, Wanted
 from jatevo.domain import api_keys, ids, settlement
 from jatevo.domain.accounts import Account, ApiKey, Caller, Visitor
 from jatevo.domain.binding import Slot
+from jatevo.domain.calendar import DAY_S, utc_day
 from jatevo.domain.catalogue import InputEstimate, Model
 from jatevo.domain.ledger import Reason, Timings
 from jatevo.domain.pricing import Price, Rates
@@ -42,6 +43,8 @@ MODEL = Model(
     routes=(),
     estimate=InputEstimate(per_request=4, per_message=1),
 )
+_MOST_DAYS = 4
+"""A simulation ends before."""
 _LONGEST_MS = 59_000
 """Less than what the simulation's policy gives an upstream, in whole seconds."""
 _BUDGETS = (60, 150, 400, 1000)
@@ -96,7 +99,7 @@ def _with_more_windows(account: Account, chance: Chance) -> tuple[Account, Visit
         requests_per_minute=chance.choice([None, None, 2, 6]),
         reseller_margin_bps=chance.choice([None, None, 0, 333, 5000]),
     )
-    visitor = Visitor("a1b2", Limits(chance.choice([2, 9]), chance.choice([80, 600])))
+    visitor = Visitor("198.51.100.7", "salt", Limits(chance.choice([2, 9]), chance.choice([80, 600])))
     pools: list[Slot | None] = [Slot(account.id[5:], name, chance.choice([1, 2, 5]), 1) for name in ("small", "other")]
     slots = chance.choice([(), (), tuple(pools[:1]), tuple(pools), (pools[0], None)])
     return account, chance.choice([None, visitor]), slots
@@ -127,7 +130,9 @@ class Strands:
         visitor = customer.visitor
         if visitor is not None:
             limits = (visitor.limits.requests, visitor.limits.budget_nano_usd, visitor.limits.concurrency)
-            registered.known(f"{customer.account.id}/visitor/{visitor.id}", limits)
+            began_s = auditor.now_ms() // 1000
+            for day in (utc_day(began_s + days * DAY_S) for days in range(-1, _MOST_DAYS)):
+                registered.known(f"{customer.account.id}/visitor/{visitor.id_on(day)}", limits)
         for slot in filter(None, customer.slots):
             registered.known(f"lane/{slot.lane}/{slot.pool}", (10**12, 10**18, slot.size))
 
