@@ -14,15 +14,20 @@ from collections.abc import Iterator
 
 import pytest
 from jatevo_testing.effort import seeds
+from jatevo_testing.simulation.gateway.crowd import CROWDED_ONE_IN
 from jatevo_testing.simulation.gateway.simulation import GatewaySimulation
 
-SEEDS, STEPS = 14, 800
+SEEDS, STEPS = 18, 900
 EVERY_HISTORY = frozenset(
     {
         "adjusted with holds open",
+        "answered a visitor",
         "answered as a stream",
+        "answered as messages",
         "answered whole",
+        "changed: a new key",
         "changed: caps",
+        "changed: expiry",
         "changed: limits",
         "changed: prices",
         "charged answered",
@@ -30,6 +35,8 @@ EVERY_HISTORY = frozenset(
         "charged no_answer",
         "charged upstream_broke",
         "client left",
+        "continued",
+        "expired",
         "expired abandoned",
         "held in account",
         "held in key",
@@ -37,6 +44,9 @@ EVERY_HISTORY = frozenset(
         "held in minute",
         "held in month",
         "held in slots",
+        "held in visitor",
+        "HTTP 400 previous_response_not_found",
+        "HTTP 404 not_found",
         "HTTP 429 budget_exhausted",
         "HTTP 429 budget_in_flight",
         "HTTP 429 concurrency_limit",
@@ -46,6 +56,7 @@ EVERY_HISTORY = frozenset(
         "HTTP 503 service_unavailable",
         "HTTP 504 upstream_timeout",
         "holdings: move a wallet",
+        "holdings: price",
         "holdings: refresh",
         "holdings: snapshot",
         "killed",
@@ -54,6 +65,8 @@ EVERY_HISTORY = frozenset(
         "refusal from the store",
         "released reserve_unknown",
         "spent of the bag",
+        "stored: DELETE",
+        "stored: GET",
         "stream broken, and told so",
         "transaction conflict",
     }
@@ -84,6 +97,12 @@ def test_the_histories_of_the_gateway_came_across_everything(met: Counter[str]) 
     if met["histories"] < SEEDS:
         pytest.skip("only some histories were run")
     assert met.keys() >= EVERY_HISTORY, sorted(EVERY_HISTORY - met.keys())
+
+
+def test_no_history_of_a_crowd_breaks_a_promise() -> None:
+    history = GatewaySimulation(CROWDED_ONE_IN - 1, steps=200)
+    history.run()
+    assert len(history.customers) > 100
 
 
 def test_a_seed_repeats_its_history_to_the_letter_in_any_process() -> None:

@@ -24,6 +24,20 @@ from jatevo_testing.simulation.shrinking import Failure, Shrinking, failure_of
 from jatevo_testing.simulation.wire import Fault
 
 _SHOWN = 120
+_SORTS = (
+    "answered as a stream",
+    "answered whole",
+    "answered as messages",
+    "answered a visitor",
+    "continued",
+    "stored: GET",
+    "stored: DELETE",
+    "expired",
+    "changed: a new key",
+    "changed: expiry",
+    "holdings: price",
+)
+"""What is told of a run besides its totals."""
 
 
 def main() -> int:
@@ -34,7 +48,7 @@ def main() -> int:
     with ExitStack() as planted:
         if arguments.plant:
             planted.enter_context(MUTANTS[arguments.plant]())
-        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+        for place, seed in enumerate(range(arguments.seed, arguments.seed + arguments.seeds), 1):
             simulation = GatewaySimulation(seed, steps=arguments.steps)
             error = _run(simulation)
             totals.add(simulation)
@@ -44,6 +58,8 @@ def main() -> int:
                 return 1
             if time.monotonic() > until:
                 break
+            if arguments.tell_every and place % arguments.tell_every == 0:
+                totals.tell()
     totals.tell()
     return 0
 
@@ -55,6 +71,7 @@ class Totals:
         self._began = time.process_time()
         self._met: Counter[str] = Counter()
         self._seeds = self._steps = self._windows = self._decisions = self._virtual_ms = 0
+        self._accounts = self._keys = 0
 
     @property
     def cpu_s(self) -> float:
@@ -63,6 +80,8 @@ class Totals:
     def add(self, simulation: GatewaySimulation) -> None:
         self._seeds += 1
         self._steps += simulation.steps
+        self._accounts += len(simulation.customers)
+        self._keys += sum(len(customer.keys) for customer in simulation.customers)
         self._met += simulation.met
         self._windows += len(simulation.auditor.windows)
         self._decisions += len(simulation.auditor.decisions)
@@ -80,6 +99,8 @@ class Totals:
         )
         _say(f"requests {met['requests']:,}: {held:,} accepted, {sum(refused.values()):,} refused or failed")
         _list("refused or failed", refused)
+        _list("among them", {name: met[name] for name in _SORTS})
+        _say(f"accounts {self._accounts:,}, keys {self._keys:,}")
         _say(f"windows {self._windows:,}, decisions {self._decisions:,}, changes by operators {met['change']:,}")
         _say(f"store faults {sum(faults.values()):,}, processes killed {met['killed']:,}, nights {met['nights']:,}")
         _list("store faults", faults)
@@ -154,6 +175,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5000, help="of each seed, before it comes to rest")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from the first on")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no seed after so much time")
+    parser.add_argument("--tell-every", type=int, default=0, help="tell what it came to after so many seeds, too")
     parser.add_argument("--shrink-s", type=float, default=60, help="how long a failing history is made shorter")
     parser.add_argument("--plant", choices=sorted(MUTANTS), help="break the product in this way first")
     return parser.parse_args()

@@ -2,8 +2,8 @@
 Keeping a response: once it is settled and before its client has its end, so that going on from it works at once.
 
 What cannot be kept is still answered, as it is paid for: the answer then says `store: false`, and nothing is found
-under its id, unless the store had taken it and only its answer was lost. A process that dies between settling and keeping leaves a charged response that was never kept, whose
-client saw no end of it.
+under its id, unless the store had taken it and only its answer was lost. A process that dies between settling and
+keeping leaves a charged response that was never kept, whose client saw no end of it.
 """
 
 import logging

@@ -6,7 +6,7 @@ with the product's rules. An `AssertionError` of it is a hole in the protocol, o
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -82,7 +82,8 @@ class Auditor(Listener):
         self.refusals: dict[str, list[tuple[Attempt, Image]]] = defaultdict(list)
         """By handler: the refusals the engine gave it, for the request under way."""
         self.grants: dict[str, int] = {}
-        self._evidence: dict[tuple[str, str], deque[tuple[int, Image]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._evidence: dict[str, dict[str, deque[tuple[int, Image]]]] = defaultdict(dict)
+        """By process and window: when it refused, and how it was; the window that refused last is the last."""
         self._held_in: dict[str, set[str]] = defaultdict(set)
         """By reservation id: the windows in which it is open."""
         self.reached: Counter[str] = Counter()
@@ -120,7 +121,7 @@ class Auditor(Listener):
                 return
             if put["TableName"] == self._names.ledger:
                 self._granted(put["Item"])
-            elif self._registered.owns(window_name(put["Item"])):
+            elif put["TableName"] == self._names.windows and self._registered.owns(window_name(put["Item"])):
                 self._opened(put["Item"])
         elif arguments["TableName"] == self._names.windows:
             name = window_name(arguments["Key"])
@@ -151,7 +152,9 @@ class Auditor(Listener):
             return
         attempt, image = _attempt(arguments), image_of(item)
         self.refusals[handler.name].append((attempt, image))
-        self._evidence[handler.process, attempt.window].append((self.now_ms(), image))
+        evidence = self._evidence[handler.process]
+        evidence[attempt.window] = evidence.pop(attempt.window, deque(maxlen=_REMEMBERED))
+        evidence[attempt.window].append((self.now_ms(), image))
         code = image.code_for(attempt.amount, attempt.key_ref, counts=bool(attempt.counts))
         self.reached[f"{kind_of(attempt.window)} refused"] += 1
         self.reached[f"refused {code}"] += 1
@@ -165,21 +168,23 @@ class Auditor(Listener):
     def remembered_by(self, process: str, refusals: int, within_ms: int) -> list[Image]:
         """The windows as a process last saw them refuse, where it saw so many refusals within that time."""
         since_ms = self.now_ms() - within_ms
-        return [
-            seen[-1][1]
-            for (name, _), seen in self._evidence.items()
-            if name == process and len(seen) >= refusals and seen[-refusals][0] > since_ms
-        ]
+        refused = self._refused_since(process, since_ms)
+        return [seen[-1][1] for seen in refused if len(seen) >= refusals and seen[-refusals][0] > since_ms]
 
     def refused_lately(self, process: str, refusals: int, within_ms: int) -> list[Image]:
         """Return how windows refused a process, where it saw so many refusals within that time."""
         since_ms = self.now_ms() - within_ms
         lately = [
-            [image for at_ms, image in seen if at_ms > since_ms]
-            for (name, _), seen in self._evidence.items()
-            if name == process
+            [image for at_ms, image in seen if at_ms > since_ms] for seen in self._refused_since(process, since_ms)
         ]
         return [image for images in lately if len(images) >= refusals for image in images]
+
+    def _refused_since(self, process: str, since_ms: int) -> Iterator[deque[tuple[int, Image]]]:
+        """Yield the refusals of each window that has refused a process since then, the latest first."""
+        for seen in reversed(self._evidence[process].values()):
+            if seen[-1][0] <= since_ms:
+                return
+            yield seen
 
     def _opened(self, item: Mapping[str, Any]) -> None:
         name, image = window_name(item), image_of(item)

@@ -8,20 +8,30 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 from jatevo.adapters.dynamodb import windows as windows_module
+from jatevo.adapters.dynamodb.responses import DynamoResponses
 from jatevo.adapters.dynamodb.windows import DynamoWindows
 from jatevo.adapters.wire.chat_answer import ChatFormat
+from jatevo.adapters.wire.responses_request import ResponsesRequest, inference_request
+from jatevo.application import playground
+from jatevo.application.entitlements import Entitlements
+from jatevo.application.exchange import InferenceRequest
 from jatevo.application.holdings import Claim
 from jatevo.application.inference import Inference
 from jatevo.application.ports import OutcomeUnknown
 from jatevo.application.reservations import Reservations
+from jatevo.application.responses import Resolved, ResponseRecord
 from jatevo.application.settling import Settling
 from jatevo.application.sweeper import Sweeper
 from jatevo.domain import ids, money
+from jatevo.domain.accounts import Account, ApiKey
+from jatevo.domain.refusals import Refusal
 from jatevo.domain.windows import Window
+from jatevo_inference import endpoints
 from jatevo_testing.simulation.wire import WiredClient
 
 type Plant = Callable[[], AbstractContextManager[None]]
@@ -182,4 +192,62 @@ def count_a_wallet_for_two_accounts() -> Iterator[None]:
         return self.account_id == account_id
 
     with mock.patch.object(Claim, "belongs_to", belongs_to):
+        yield
+
+
+@mutant
+def serve_another_accounts_response() -> Iterator[None]:
+    """What is stored is found by its id alone, whoever asks for it."""
+    put, get = DynamoResponses.put, DynamoResponses.get
+    whose: dict[str, str] = {}
+
+    async def noted(self: DynamoResponses, record: ResponseRecord) -> None:
+        whose[record.id] = record.account_id
+        await put(self, record)
+
+    async def anybodys(self: DynamoResponses, account_id: str, response_id: str) -> ResponseRecord | None:
+        return await get(self, whose.get(response_id, account_id), response_id)
+
+    with mock.patch.object(DynamoResponses, "put", noted), mock.patch.object(DynamoResponses, "get", anybodys):
+        yield
+
+
+@mutant
+def let_an_expired_key_pass() -> Iterator[None]:
+    """A key never expires."""
+    with mock.patch.object(ApiKey, "expired", return_value=False):
+        yield
+
+
+@mutant
+def forget_prior_turns_in_the_projection() -> Iterator[None]:
+    """What a request continues goes to the model, and is not counted when its cost is projected."""
+
+    def own_only(parsed: ResponsesRequest, resolved: Resolved) -> InferenceRequest | Refusal:
+        request = inference_request(parsed, resolved)
+        own = inference_request(parsed, Resolved((), resolved.own))
+        if isinstance(request, Refusal) or isinstance(own, Refusal):
+            return request
+        return replace(request, size=own.size)
+
+    with mock.patch.object(endpoints, "inference_request", own_only):
+        yield
+
+
+@mutant
+def count_a_subscriber_as_many_visitors() -> Iterator[None]:
+    """Visitors are told apart by their whole address, also where one subscriber has many."""
+    with mock.patch.object(playground, "source_network", lambda source_ip: source_ip):
+        yield
+
+
+@mutant
+def keep_an_entitlement_for_the_whole_day() -> Iterator[None]:
+    """A day's entitlement is not reckoned anew when the price has fallen, nor when tokens were sold."""
+    renew = Entitlements.renew
+
+    async def once(self: Entitlements, account_id: str, day: str, **_more: Any) -> Account | None:
+        return await renew(self, account_id, day)
+
+    with mock.patch.object(Entitlements, "renew", once):
         yield

@@ -50,6 +50,7 @@ class Scheduler:
         self.loop.set_exception_handler(lambda _loop, _context: None)  # what fails is found when it is reaped
         self.wire = Wire()
         self.tasks: dict[asyncio.Task[None], Handler] = {}
+        self._ended: list[asyncio.Task[None]] = []
         self.busy: Counter[str] = Counter()
         """How many strands of each kind are under way."""
         self.faults: Counter[str] = Counter()
@@ -98,6 +99,7 @@ class Scheduler:
         context = contextvars.copy_context()
         context.run(CURRENT.set, handler)
         task = self.loop.create_task(work, name=handler.name, context=context)
+        task.add_done_callback(self._ended.append)
         self.tasks[task] = handler
         self.busy[handler.kind] += 1
         return task
@@ -156,7 +158,8 @@ class Scheduler:
 
     def _reap(self) -> None:
         """Let go of strands that have ended; what went wrong in one ends the simulation."""
-        for task in [task for task in self.tasks if task.done()]:
+        while self._ended:
+            task = self._ended.pop()
             handler = self.tasks.pop(task)
             self.busy[handler.kind] -= 1
             if not task.cancelled():

@@ -59,7 +59,7 @@ class Simulation(Scheduler):
     async def at_rest(self) -> None:
         self.clock.advance(300)
         sweeper = self.processes[0].sweeper
-        await Rest(self.engine, self.auditor, sweeper, [self.customer.account.id]).check()
+        await Rest(self.engine, self.auditor, sweeper).check()
 
     def new_work(self) -> Options:
         busy = self.busy

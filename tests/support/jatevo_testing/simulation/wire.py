@@ -58,6 +58,8 @@ class Handler:
     """Reservation ids of the request under way."""
     unknown: list[str] = field(default_factory=list)
     """Those of them whose attempt got no answer."""
+    request: Any = None
+    """The request under way, for who knows what it may ask."""
 
     @property
     def kind(self) -> str:

@@ -8,46 +8,8 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jatevo_testing.simulation.chance import Chance
-from jatevo_testing.simulation.gateway.goods import MODELS
 from jatevo_testing.simulation.gateway.lambdas import Lambda
-
-CHAT, RESPONSES, CODEX = "/v1/chat/completions", "/v1/responses", "/backend-api/codex/responses"
-
-
-@dataclass
-class Question:
-    """One request, and how its client behaves. Seconds None: never."""
-
-    account_id: str
-    secret: str
-    path: str
-    body: dict[str, Any]
-    asked_at_ms: int = 0
-    leaves_after_s: float | None = None
-    reads_each_s: float = 0.0
-    left: bool = False
-
-    @property
-    def dawdles(self) -> bool:
-        """Whether it reads so slowly that it may be taken for one that has left."""
-        return self.reads_each_s > 0
-
-    @property
-    def stream(self) -> bool:
-        return bool(self.body.get("stream"))
-
-    @property
-    def responses(self) -> bool:
-        return self.path != CHAT
-
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.body.get("stream_options"))
-
-    @property
-    def capped(self) -> bool:
-        return "max_tokens" in self.body or "max_output_tokens" in self.body
+from jatevo_testing.simulation.gateway.questions import Question
 
 
 @dataclass
@@ -75,29 +37,6 @@ class Answered:
         return [line.removeprefix("data: ") for line in lines]
 
 
-def question(chance: Chance, account_id: str, secret: str, *, lanes: bool) -> Question:
-    """Return some request."""
-    responses = chance.happens(0.2)
-    text = "x" * chance.choice((1, 8, 40, 120, 400))
-    lane = chance.choice(("", "", "quick/")) if lanes else ""
-    body: dict[str, Any] = {"model": lane + chance.choice(MODELS), "stream": chance.choice((False, True))}
-    cap = chance.choice((None, None, 1, 10, 40, 100))
-    if responses:
-        body |= {"input": text, "store": False, **({} if cap is None else {"max_output_tokens": max(16, cap)})}
-    else:
-        body |= {"messages": [{"role": "user", "content": text}], **({} if cap is None else {"max_tokens": cap})}
-        if chance.happens(0.1):
-            body["n"] = 2
-        if body["stream"] and chance.happens(0.7):
-            body["stream_options"] = {"include_usage": True}
-    asked = Question(account_id, secret, chance.choice((RESPONSES, CODEX)) if responses else CHAT, body)
-    if chance.happens(0.2):
-        asked.leaves_after_s = chance.choice((0, 0.2, 0.6, 1, 5, 30))
-    if chance.happens(0.05):
-        asked.reads_each_s = chance.choice((0.5, 5, 25, 60))
-    return asked
-
-
 class Client:
     """One client with one question. `told`: called when it is told that it is refused, however slowly it reads."""
 
@@ -112,7 +51,8 @@ class Client:
         """Ask, and read the answer to its end, or until the client leaves."""
         leaving = asyncio.get_running_loop().create_task(self._leave())
         try:
-            await process.app(self._scope(one_at_a_time=process.one_at_a_time), self._receive, self._send)
+            app = process.app if self._question.method == "POST" else process.account_app
+            await app(self._scope(one_at_a_time=process.one_at_a_time), self._receive, self._send)
         finally:
             leaving.cancel()
         return self.answered
@@ -124,20 +64,25 @@ class Client:
             self._gone.set()
 
     def _scope(self, *, one_at_a_time: bool) -> dict[str, Any]:
-        headers = [(b"authorization", f"Bearer {self._question.secret}".encode())]
+        question = self._question
+        key = b"x-api-key" if question.messages else b"authorization"
+        token = f"{'' if question.messages else 'Bearer '}{question.secret}".encode()
         return {
             "type": "http",
-            "method": "POST",
-            "path": self._question.path,
-            "headers": headers,
-            "client": ("198.51.100.7", 4711),
+            "http_version": "1.1",
+            "method": question.method,
+            "path": question.path,
+            "query_string": b"",
+            "headers": [] if question.visitor else [(key, token)],
+            "client": (question.address, 4711),
             "extensions": {"lambda.invocation": {}} if one_at_a_time else {},
         }
 
     async def _receive(self) -> dict[str, Any]:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": json.dumps(self._question.body).encode(), "more_body": False}
+            body = b"" if self._question.body is None else json.dumps(self._question.body).encode()
+            return {"type": "http.request", "body": body, "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
 

@@ -13,6 +13,7 @@ from jatevo_testing.tables import put_account, put_key
 
 BUDGETS = (700, 6000, 40_000, 10**6)
 """Nano-dollars: a request may cost some three hundred."""
+CROWDED_ONE_IN = 20
 _MOST_HOLDERS = 4
 """Accounts that may live of what their wallets hold."""
 QUOTAS = (2, 15, 80, 1000)
@@ -21,21 +22,44 @@ PLACES = (1, 3, 12, 64)
 
 @dataclass(frozen=True)
 class Customer:
-    """An account, its keys, and their texts."""
+    """An account, its keys, and their texts; keys may be added."""
 
     account: Account
-    keys: tuple[ApiKey, ...]
-    secrets: tuple[str, ...]
+    keys: list[ApiKey]
+    secrets: list[str]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much there is of everything. `clients`: at once; `serving_many`: processes that serve many at a time."""
+
+    accounts: int
+    clients: int
+    serving_many: int
+    steps: int
+    crowded: bool = False
+
+
+def scale_of(seed: int, chance: Chance, steps: int) -> Scale:
+    """
+    Return the scale of a seed's history. One in twenty is a crowd: hundreds and thousands of accounts and clients.
+
+    A crowd takes more steps, for as much to happen to each of it, and is met by processes that do not keep it waiting.
+    """
+    if seed % CROWDED_ONE_IN == CROWDED_ONE_IN - 1:
+        return Scale(chance.choice((400, 1000, 2500)), chance.choice((100, 300, 1000)), 6, 4 * steps, crowded=True)
+    return Scale(chance.choice((1, 4, 20)), chance.choice((3, 10, 40)), 2, steps)
 
 
 def customers(engine: Engine, everyone: Everyone, chance: Chance, count: int) -> list[Customer]:
     """Register so many customers."""
-    return [_customer(engine, everyone, chance, place) for place in range(count)]
+    bag = chance.happens(0.6)
+    return [_customer(engine, everyone, chance, place, bag=bag and place < _MOST_HOLDERS) for place in range(count)]
 
 
-def _customer(engine: Engine, everyone: Everyone, chance: Chance, place: int) -> Customer:
+def _customer(engine: Engine, everyone: Everyone, chance: Chance, place: int, *, bag: bool) -> Customer:
     limits = Limits(chance.choice(QUOTAS), chance.choice(BUDGETS), chance.choice(PLACES))
-    holds = place < _MOST_HOLDERS and chance.happens(0.4)
+    holds = bag and chance.happens(0.8)
     limits = Limits(0, 0, limits.concurrency) if holds else limits
     account = Account(
         f"acct_{place}x{chance.bits(40):x}",
@@ -47,8 +71,8 @@ def _customer(engine: Engine, everyone: Everyone, chance: Chance, place: int) ->
         **_more(chance),
     )
     put_account(engine.calls, engine.names, account)
-    secrets = tuple(api_keys.compose(chance.data(api_keys.SECRET_BYTES)) for _ in range(chance.within(1, 3)))
-    keys = tuple(_key(chance, account, secret) for secret in secrets)
+    secrets = [api_keys.compose(chance.data(api_keys.SECRET_BYTES)) for _ in range(chance.within(1, 3))]
+    keys = [_key(chance, account, secret) for secret in secrets]
     for key in keys:
         put_key(engine.calls, engine.names, key)
     everyone.add(account.id, [key.digest for key in keys])

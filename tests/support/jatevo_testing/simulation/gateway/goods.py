@@ -17,6 +17,7 @@ from jatevo_testing.simulation.images import Item, number
 HIDDEN = "kestrel"
 """A part of every name that belongs to an upstream: its pool, its address, its model."""
 SECRETS = (HIDDEN.encode(), b"pool-key", b"Traceback", b"dynamodb")
+PLAYGROUND_ID = "acct_playground"
 MODELS = ("m", "long", "dear")
 CONTEXT, LONGEST, DEFAULT = 600, 100, 50
 DEFAULT_MARGIN_BPS = 1000
@@ -30,6 +31,8 @@ def document(chance: Chance, *, places: bool) -> dict[str, Any]:
         {"id": f"{HIDDEN}-{name}", "base_url": f"https://{HIDDEN}-{name}.example/v1", "api_key": "env:POOL_KEY"}
         for name in ("a", "b", "c")
     ]
+    for pool in pools:
+        pool["wire"] = chance.choice((["chat"], ["chat", "responses"]))
     pools[0] |= {"when_client_leaves": "stop"}
     pools[1] |= {"cap_field": "max_completion_tokens", "first_byte_s": 20}
     lanes: list[dict[str, Any]] = [{"id": "quick", "margin_bps": 333}]

@@ -1,32 +1,38 @@
 """
-One bag of tokens, moved between wallets, and wallets that are moved between accounts.
+One bag of tokens, moved between wallets, and wallets that are moved between accounts, while its price moves, too.
 
-However it goes, what is accepted in one day for all who live of the bag is never more than the bag is worth: it is the
-one thing that is looked at, and it needs no rule of the gateway to be known.
+However it goes, what is accepted in one day for all who live of the bag is never more than the bag was worth at the
+day's best price: it needs no rule of the gateway to be known. And once all wallets have been looked at, nobody is given
+more than what theirs hold at the price in force.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from jatevo.adapters.dynamodb.wallets import DynamoWallets
+from jatevo.application.administration.problems import AdministrationError
 from jatevo.application.holdings import BalanceReader, ChainUnavailable
 from jatevo.application.ports import StoreError
 from jatevo.application.snapshots import SnapshotFailed
 from jatevo.domain.holdings import Moment, Reading, Token
 from jatevo.domain.wallets import Wallet
 from jatevo_testing.clocks import ManualClock
-from jatevo_testing.holders import DECIMALS, MINT, TOKEN_UNITS, Price, solana_wallet
+from jatevo_testing.holders import DECIMALS, MINT, TOKEN_UNITS, solana_wallet
 from jatevo_testing.simulation.chance import Chance
 from jatevo_testing.simulation.gateway.lambdas import Lambda
+from jatevo_testing.simulation.gateway.token_prices import DAY_S, TOKENS, TokenPrices, worth_nano_usd
+from jatevo_testing.simulation.images import Item, number
 from jatevo_testing.simulation.processes import Engine
 from jatevo_testing.simulation.wire import WiredClient
 
-TOKENS = 6
-TOKEN_NANO_USD = 1000
-WORTH_NANO_USD = TOKENS * TOKEN_NANO_USD
-PRICE = Price(TOKEN_NANO_USD * 1000)
+HOUR_S = 3600
+_RATES = ("0.0000005", "0.000001", "0.0000011", "0.000003")
+"""In dollars for a token, as operators say them."""
 _WALLETS = 8
 
 
@@ -36,11 +42,11 @@ class Chain(BalanceReader):
     def __init__(self, chance: Chance, clock: ManualClock) -> None:
         self._chance = chance
         self._clock = clock
+        self.answers = False
+        """Whether its node answers each time."""
         self.wallets = [solana_wallet(number) for number in range(_WALLETS)]
-        self.units = dict.fromkeys(self.wallets, 0)
-        for wallet in self.wallets[:3]:
-            self.units[wallet] = TOKENS * TOKEN_UNITS // 4
-        self.units[self.wallets[3]] = TOKENS * TOKEN_UNITS - sum(self.units.values())
+        self.units = dict.fromkeys(self.wallets, TOKENS * TOKEN_UNITS // _WALLETS)
+        self.peak_units = {str(wallet): units for wallet, units in self.units.items()}
 
     @property
     def token(self) -> Token:
@@ -51,7 +57,8 @@ class Chain(BalanceReader):
         return True
 
     async def everybody(self) -> Reading:
-        return await self._read(self.wallets)
+        reading = await self._read(self.wallets)
+        return replace(reading, units={wallet: units for wallet, units in reading.units.items() if units})
 
     async def moment(self) -> Moment:
         return Moment(self._clock.now_ms() // 1000, self._clock.now_ms() // 1000)
@@ -70,13 +77,14 @@ class Chain(BalanceReader):
         amount = min(amount, self.units[sender])
         self.units[sender] -= amount
         self.units[receiver] += amount
+        self.peak_units[str(receiver)] = max(self.peak_units[str(receiver)], self.units[receiver])
 
     async def _read(self, wallets: Sequence[Wallet]) -> Reading:
         await asyncio.sleep(self._chance.choice((0, 0.2, 3)))
-        if self._chance.happens(0.1):
+        if not self.answers and self._chance.happens(0.1):
             raise ChainUnavailable("no node answers")
         moment = await self.moment()
-        return Reading(moment, DECIMALS, {wallet: self.units[wallet] for wallet in wallets if self.units[wallet]})
+        return Reading(moment, DECIMALS, {wallet: self.units[wallet] for wallet in wallets})
 
 
 class Holders:
@@ -86,6 +94,7 @@ class Holders:
         self._chance = chance
         self._chain = chain
         self._accounts = accounts
+        self._engine = engine
         self._wallets = DynamoWallets(client, engine.names)
         for account_id, wallet in zip(accounts, chain.wallets, strict=False):
             link = {"wallet": {"S": str(wallet)}, "account_id": {"S": account_id}, "linked_at": {"N": "1"}}
@@ -99,13 +108,52 @@ class Holders:
                 (("snapshot now", process.snapshots.take_now), 1),
                 (("refresh", process.refresh.run), 3),
                 (("move a wallet", lambda: self._move(process)), 4),
+                (("price", lambda: self._price(process)), 0.5),
             ]
         )
         return name, self._done(work)
 
     async def _done(self, work: Any) -> None:
-        with suppress(StoreError, SnapshotFailed, ChainUnavailable):
+        with suppress(StoreError, SnapshotFailed, ChainUnavailable, AdministrationError):
             await work()
+
+    async def check_followed(self, process: Lambda, token_prices: TokenPrices) -> None:
+        """All wallets are looked at once more; then nobody is given more than what theirs hold is worth now."""
+        self._chain.answers = True
+        await process.refresh.run()
+        now_ms = process.gateway.clock.now_ms()
+        price = token_prices.now(now_ms // 1000)
+        if price is None:
+            return
+        today = datetime.fromtimestamp(now_ms // 1000, UTC).date().isoformat()
+        held = self._held()
+        for account_id in self._accounts:
+            account = self._read(self._engine.names.accounts, {"account_id": {"S": account_id}})
+            if "entitled_day" in account and account["entitled_day"]["S"] == today:
+                given, worth = number(account, "budget_nano_usd_per_day"), worth_nano_usd(held[account_id], price)
+                assert given <= worth, f"{account_id} is given {given}, and what its wallets hold is worth {worth}"
+
+    def _held(self) -> Counter[str]:
+        """Return what the wallets of each account hold."""
+        held = Counter[str]()
+        for wallet in self._chain.wallets:
+            stored = self._read(self._engine.names.wallets, {"wallet": {"S": str(wallet)}})
+            if "account_id" in stored:
+                held[stored["account_id"]["S"]] += self._chain.units[wallet]
+        return held
+
+    def _read(self, table: str, key: Item) -> Item:
+        item: Item = self._engine.calls.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+        return item
+
+    async def _price(self, process: Lambda) -> None:
+        """An operator puts a price in force for some time, or takes it back."""
+        prices, now_unix_s = process.administration.prices, process.gateway.clock.now_ms() // 1000
+        if self._chance.happens(0.1):
+            await prices.clear_rate("test", "operator")
+            return
+        ends = now_unix_s + self._chance.choice((7 * DAY_S, 2 * DAY_S, HOUR_S))
+        await prices.set_rate(self._chance.choice(_RATES), ends, "test", "operator")
 
     async def _move(self, process: Lambda) -> None:
         """Unlink a wallet that is not an account's first, and link it to some other account."""

@@ -11,11 +11,12 @@ from typing import Any
 from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.ports import UpstreamCall
 from jatevo_testing.simulation.auditor import Auditor
+from jatevo_testing.simulation.gateway.answers import cap_of, honest_input, said
 from jatevo_testing.simulation.gateway.everyone import Everyone
 from jatevo_testing.simulation.gateway.goods import tokens_of
-from jatevo_testing.simulation.gateway.holders import WORTH_NANO_USD
-from jatevo_testing.simulation.gateway.pools import Pools, cap_of, honest_input
+from jatevo_testing.simulation.gateway.pools import Pools
 from jatevo_testing.simulation.images import decision_of, kind_of, number, window_name
+from jatevo_testing.simulation.wire import CURRENT, Handler
 
 
 class GatewayAuditor(Auditor):
@@ -44,11 +45,24 @@ class GatewayAuditor(Auditor):
         """All who live of the bag together spend no more in a day than it is worth."""
         windows = [self.windows.get(f"{account_id}#{period}") for account_id in sorted(self.of_the_bag)]
         spent = sum(window.charged + window.image.held for window in windows if window is not None)
-        assert spent <= WORTH_NANO_USD, f"{spent} are spent of a bag that is worth {WORTH_NANO_USD}"
+        worth = self._everyone.token_prices.worth_nano_usd(period)
+        assert spent <= worth, f"{spent} are spent of a bag that is worth {worth}"
         self.reached["spent of the bag"] += spent > 0
+
+    def asked(self, handler: Handler, operation: str, arguments: Mapping[str, Any], *, once: bool) -> None:
+        super().asked(handler, operation, arguments, once=once)
+        if once and handler.request is not None and handler.request.secret is not None:
+            request, expiries = handler.request, self._everyone.expiries
+            expired = expiries.must_refuse(request.secret, request.asked_at_ms, request.clock_ms)
+            assert not expired, "a key is used that has expired"
 
     def called(self, call: UpstreamCall) -> None:
         """An upstream is about to be asked."""
+        asked = CURRENT.get().request
+        theirs = asked.about is None or asked.about.account_id == asked.account_id
+        assert theirs, "a model is shown what is another account's"
+        shown = "".join(text for _, text in said(call.body))
+        assert shown == asked.shown, "a model is shown something else than its client said"
         reservation_id = call.request_id.removeprefix("req_")
         held = self.open_entries(reservation_id)
         decision = self.decisions.get(reservation_id)

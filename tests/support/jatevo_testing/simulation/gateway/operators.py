@@ -6,7 +6,7 @@ from typing import Any
 
 from jatevo.application.administration.accounts import AccountChange
 from jatevo.application.administration.grants import NewGrant
-from jatevo.application.administration.keys import KeyChange
+from jatevo.application.administration.keys import KeyChange, NewKey
 from jatevo.application.administration.problems import AdministrationError
 from jatevo.application.ports import StoreError
 from jatevo.domain.accounts import ApiKey, LimitsFrom
@@ -35,6 +35,8 @@ class Operators:
         key = self._chance.choice(customer.keys)
         # What an operator sets, holdings move no more.
         theirs = customer.account.limits_from is LimitsFrom.OPERATOR
+        # The first key of an account never expires.
+        later = 2.0 if len(customer.keys) > 1 else 0.0
         name, work = self._chance.weighed(
             [
                 (("limits", lambda: self._limits(process, customer)), 3 * theirs),
@@ -43,6 +45,8 @@ class Operators:
                 (("caps", lambda: self._caps(process, key)), 2),
                 (("no caps", lambda: self._key(process, key, _NO_CAPS)), 1),
                 (("disable a key", lambda: self._disable(process, customer.keys[-1])), 0.3),
+                (("a new key", lambda: self._create(process, customer)), 2),
+                (("expiry", lambda: self._expire(process, customer.keys[-1])), later),
                 (("grant", lambda: self._grant(process, customer)), 1),
                 (("prices", lambda: self._prices(process)), 1),
                 (("drain a pool", lambda: self._drain(process)), 0.5),
@@ -96,6 +100,21 @@ class Operators:
         await process.administration.keys.disable(key.id)
         self._everyone.accounts[key.account_id].promised_disabled(key.ref)
 
+    async def _create(self, process: Lambda, customer: Customer) -> None:
+        wanted = NewKey(expires_at_unix_s=self._end(process), requests_per_day=self._chance.choice((None, 15)))
+        created = await process.administration.keys.create(customer.account.id, wanted)
+        if len(customer.keys) < _MOST_KEYS:
+            customer.keys.append(created.key)
+            customer.secrets.append(created.secret)
+
+    async def _expire(self, process: Lambda, key: ApiKey) -> None:
+        await self._key(process, key, KeyChange(expires_at_unix_s=self._end(process)))
+
+    def _end(self, process: Lambda) -> int | None:
+        """Return when a key is to expire: soon, later, or not at all."""
+        after_s = self._chance.choice((5, 60, 600, 86_400, None))
+        return None if after_s is None else process.gateway.clock.now_ms() // 1000 + after_s
+
     async def _grant(self, process: Lambda, customer: Customer) -> None:
         self._granted += 1
         amount = self._chance.choice((300, 4000))
@@ -112,4 +131,5 @@ class Operators:
         await routes.undrain(pool)
 
 
+_MOST_KEYS = 6
 _NO_CAPS = KeyChange(requests_per_day=None, budget_nano_usd_per_day=None, concurrency=None)

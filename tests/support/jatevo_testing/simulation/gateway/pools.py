@@ -23,6 +23,16 @@ from jatevo.application.ports import (
     UpstreamUnreachable,
 )
 from jatevo_testing.simulation.chance import Chance
+from jatevo_testing.simulation.gateway.answers import (
+    RESPONSES_PATH,
+    Chat,
+    Native,
+    Said,
+    Speech,
+    cap_of,
+    cut,
+    honest_input,
+)
 from jatevo_testing.simulation.gateway.goods import HIDDEN
 from jatevo_testing.simulation.wire import CURRENT
 
@@ -147,35 +157,26 @@ async def _one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def cap_of(body: Any) -> int | None:
-    """Return the cap on output that a body carries."""
-    cap = body.get("max_tokens", body.get("max_completion_tokens"))
-    return cap if isinstance(cap, int) else None
-
-
-def honest_input(body: Any) -> int:
-    """Return how many tokens a body's messages are to our tokenizer: four bytes each."""
-    return len(json.dumps(body["messages"])) // 4 + 3 * len(body["messages"])
-
-
 class Answer:
-    """One answer to one chat request, streamed or whole."""
+    """One answer, streamed or whole, in the format in which an upstream was asked."""
 
     def __init__(self, call: UpstreamCall, fate: str, told: Told, pools: Pools) -> None:
         self.fate = fate
         self._body: Any = call.body
         cap = cap_of(self._body) or 400
-        choices = self._body.get("n", 1)
         each = cap + 30 if fate == "writes past the cap" else cap
-        self._words = pools.count(0 if fate == "reasons" else 1, each)
-        self._choices = choices
-        self._counts = (honest_input(self._body), self._words * choices, 0)
+        words, choices = pools.count(0 if fate == "reasons" else 1, each), self._body.get("n", 1)
+        counts = (honest_input(self._body), words * choices, 0)
         if fate == "counts enormously":
-            self._counts = (self._counts[0] * pools.count(1, 50), 10**8, 0)
+            counts = (counts[0] * pools.count(1, 50), 10**8, 0)
         elif self._body["model"].endswith("long"):
-            self._counts = (*self._counts[:2], pools.count(0, self._counts[0]))
+            counts = (*counts[:2], pools.count(0, counts[0]))
         self._cut = pools.count(1, 4)
-        told.counts.append(self._counts)
+        told.counts.append(counts)
+        model = f"{HIDDEN}-other" if fate == "as another model" else str(self._body["model"])
+        self._said = Said(words, choices, self._told(counts), model)
+        native = call.path == RESPONSES_PATH
+        self._speech: Speech = Native() if native else Chat(ended=fate != "without an end marker")
 
     @property
     def stream(self) -> bool:
@@ -183,59 +184,26 @@ class Answer:
 
     def pieces(self) -> Sequence[bytes]:
         """Return what goes over the connection, piece by piece."""
-        whole = self._streamed() if self.stream else [json.dumps(self._whole()).encode()]
+        speech = self._speech
+        whole = speech.streamed(self._said) if self.stream else [json.dumps(speech.whole(self._said)).encode()]
         if self.fate == "sends garbage":
             return [*whole[:1], b"data: {half an event\n\n", b"\x00\xff<html>"] if self.stream else [b"<html>"]
         if self.fate == "says it failed":
-            return [*whole[: self._cut - 1], _event({"error": {"message": f"{HIDDEN} failed"}})]
+            return [*whole[: self._cut - 1], speech.failed()]
         if self.fate in {"breaks off", "never ends", "ends early"}:
-            return whole[: self._cut] if self.stream else [whole[0][:20]]
+            return cut(whole, self._cut)
         if self.fate == "half frames":
             joined = b"".join(whole)
             return [joined[at : at + 97] for at in range(0, len(joined), 97)]
         return whole
 
-    def _usage(self) -> dict[str, Any] | None:
-        prompt, completion, cached = self._counts
+    def _told(self, counts: tuple[int, int, int]) -> tuple[int, int, int] | None:
+        """Return what is told of the counts."""
         match self.fate:
             case "counts nothing":
                 return None
             case "counts zero":
-                prompt = completion = cached = 0
+                return 0, 0, 0
             case "counts below zero":
-                prompt = -prompt
-        counted = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-        return {**counted, "prompt_tokens_details": {"cached_tokens": cached}}
-
-    def _model(self) -> str:
-        return f"{HIDDEN}-other" if self.fate == "as another model" else str(self._body["model"])
-
-    def _text(self) -> str:
-        return "x " * self._words
-
-    def _whole(self) -> dict[str, Any]:
-        message = {"role": "assistant", "content": self._text()}
-        choices = [{"index": index, "message": message, "finish_reason": "stop"} for index in range(self._choices)]
-        usage = self._usage()
-        head = {"id": f"{HIDDEN}-1", "object": "chat.completion", "model": self._model(), "provider": HIDDEN}
-        return {**head, "choices": choices, **({} if usage is None else {"usage": usage})}
-
-    def _streamed(self) -> list[bytes]:
-        head = {"id": f"{HIDDEN}-1", "object": "chat.completion.chunk", "model": self._model(), "provider": HIDDEN}
-        half = max(1, self._words)
-        events: list[dict[str, Any]] = []
-        for index in range(self._choices):
-            deltas = [{"content": self._text()[:half]}, {"content": self._text()[half:]}, {}]
-            events += [
-                {"choices": [{"index": index, "delta": delta, "finish_reason": None if delta else "stop"}]}
-                for delta in deltas
-            ]
-        usage = self._usage()
-        if usage is not None:
-            events.append({"choices": [], "usage": usage})
-        spoken = [_event(head | one) for one in events]
-        return spoken if self.fate == "without an end marker" else [*spoken, b"data: [DONE]\n\n"]
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
+                return -counts[0], *counts[1:]
+        return counts

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from jatevo.adapters.dynamodb.schema import CATALOGUE_KIND
 from jatevo.application.ports import StoreError
@@ -18,15 +19,18 @@ from jatevo_testing.clocks import ManualClock
 from jatevo_testing.engine_model import MemoryEngine
 from jatevo_testing.engine_model.tables import Table
 from jatevo_testing.simulation.chance import Chance, Script
-from jatevo_testing.simulation.gateway.clients import Client, Question, question
-from jatevo_testing.simulation.gateway.crowd import Customer, customers
+from jatevo_testing.simulation.gateway.clients import Client
+from jatevo_testing.simulation.gateway.crowd import Customer, customers, scale_of
 from jatevo_testing.simulation.gateway.everyone import Everyone
-from jatevo_testing.simulation.gateway.goods import document
-from jatevo_testing.simulation.gateway.holders import PRICE, Chain, Holders
-from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, Surroundings, over
+from jatevo_testing.simulation.gateway.goods import PLAYGROUND_ID, document
+from jatevo_testing.simulation.gateway.holders import Chain, Holders
+from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, Surroundings, over, without_threads
 from jatevo_testing.simulation.gateway.money import GatewayAuditor
 from jatevo_testing.simulation.gateway.operators import Operators
 from jatevo_testing.simulation.gateway.pools import Pools
+from jatevo_testing.simulation.gateway.questions import CHAT, PLAYGROUND, Question, Questions
+from jatevo_testing.simulation.gateway.shelf import Shelf
+from jatevo_testing.simulation.gateway.token_prices import first_price
 from jatevo_testing.simulation.gateway.witness import Witness
 from jatevo_testing.simulation.mishaps import lose_sweep_at
 from jatevo_testing.simulation.processes import SkewedClock, in_memory, registry_on, skews
@@ -40,6 +44,9 @@ _DAY_MS = 86_400_000
 _STALE_MS = 1000
 """How old a read that does not ask for consistency may be."""
 _AT_REST_STEPS = 20_000
+_REGULARS = 20
+_ASKED_AT_REST = 100
+"""So many customers of a crowd, at least, must be served again at its end."""
 
 
 class GatewaySimulation(Scheduler):
@@ -50,17 +57,18 @@ class GatewaySimulation(Scheduler):
         starts_ms = chance.choice((NOON_MS, NEARLY_MIDNIGHT_MS, NEARLY_NEXT_MONTH_MS))
         calm = chance.happens(0.3)
         weather = 0.0 if calm else chance.choice((0.0, 0.01, 0.05, 0.2))
-        most_steps = steps + _AT_REST_STEPS
+        self._scale = scale_of(seed, chance, steps)
+        most_steps = self._scale.steps + _AT_REST_STEPS * (2 if self._scale.crowded else 1)
         super().__init__(chance, ManualClock(starts_ms), weather=weather, most_steps=most_steps, calm=calm)
-        self._work_steps = steps
         self._violence = 0.0 if calm else chance.choice((0.0, 0.02, 0.1))
-        self._crowd = chance.choice((3, 10, 40))
         self._lull = False
         self._trouble = chance.choice((0.0, 0.2, 0.5))
         self._places = chance.happens(0.3)
         self.begun = Counter[str]()
         self.engine = in_memory()
-        self._model = self._engine_model()
+        self._model: MemoryEngine = self.engine.calls
+        for table in self._lagging:
+            table.lags = chance.happens(0.5)
         self.everyone = Everyone(self._model, self.engine.names, self.clock.now_ms)
         now_ms = self.clock.now_ms
         self.auditor = GatewayAuditor(self.engine.names, self.everyone, now_ms, grace_s=SETTINGS.reservation_grace_s)
@@ -69,25 +77,41 @@ class GatewaySimulation(Scheduler):
         self.auditor.pools = self.pools
         self.pools.trouble = self._trouble
         self._put_catalogue()
-        self.customers = customers(self.engine, self.everyone, chance, chance.choice((1, 4, 20)))
+        self._model.put_item(TableName=self.engine.names.prices, Item=first_price(self.clock.at_ms))
+        self.customers = customers(self.engine, self.everyone, chance, self._scale.accounts)
+        self._by_id = {customer.account.id: customer for customer in self.customers}
         # Only from now on: what is registered already is known everywhere.
         self._model.now_ms = self.clock.now_ms
         self._model.is_stale = lambda age_ms: age_ms < _STALE_MS and self.working and self.chance.happens(0.2)
+        self._meet()
+        self._resting = False
+        many = self._scale.serving_many
+        self.processes = [self._started(one_at_a_time=place >= many) for place in range(many + 4)]
+
+    def _meet(self) -> None:
+        """Bring those together who act, and who judge."""
+        chance = self.chance
         self._client = WiredClient(self.wire, self.engine.calls, self.engine.names.windows, self.auditor)
         self.chain = Chain(chance, self.clock)
-        self._around = Surroundings(self._client, self.pools, self.chain, PRICE)
+        self.everyone.peak_units = self.chain.peak_units
+        self._around = Surroundings(self._client, self.pools, self.chain)
         held = [one.account.id for one in self.customers if one.account.limits_from is LimitsFrom.HOLDINGS]
         self.auditor.of_the_bag = frozenset(held)
         self._holders = Holders(self.engine, self._client, chance, self.chain, held) if held else None
         self._operators = Operators(chance, self.everyone, self.auditor, places=self._places)
+        self._shelf = Shelf()
+        self._questions = Questions(chance)
         self._witness = Witness(
             self.auditor,
             self.everyone,
+            self._shelf,
             store_fails=lambda: not self.calm,
-            upstreams_fail=lambda: (self._trouble > 0 or self.begun["change"] > 0) and not self._resting,
+            upstreams_fail=self._upstreams_may_fail,
         )
-        self._resting = False
-        self.processes = [self._started(one_at_a_time=place > 1) for place in range(6)]
+
+    def _upstreams_may_fail(self) -> bool:
+        """Whether upstreams may be at fault: troubled, drained by an operator, or asked after time has jumped."""
+        return not self._resting and (not self.calm or self._trouble > 0 or self.begun["change"] > 0)
 
     def run(self) -> Counter[str]:
         """Run to rest and return what was reached. Raises AssertionError with the seed and the last steps."""
@@ -102,12 +126,12 @@ class GatewaySimulation(Scheduler):
 
     @contextmanager
     def _wired(self) -> Iterator[None]:
-        with over(self.engine), registry_on(self.wire, lambda: None):
+        with over(self.engine), registry_on(self.wire, lambda: None), without_threads():
             yield
 
     @property
     def working(self) -> bool:
-        return self.steps < self._work_steps and not self.chance.exhausted
+        return self.steps < self._scale.steps and not self.chance.exhausted
 
     def new_work(self) -> Options:
         if self._lull:
@@ -117,7 +141,14 @@ class GatewaySimulation(Scheduler):
     def _requests(self) -> Options:
         clients = self.busy["client"]
         new: Options = [(self._flood, 0.3)] if clients == 0 else []
-        return [(self._ask, 1 + 8 * (1 - clients / self._crowd)), *new] if clients < self._crowd else new
+        if self._scale.crowded and clients < self._scale.clients // 2:
+            new.append((self._rush, 0.2))
+        if clients < self._scale.clients:
+            room = 1 + 8 * (1 - clients / self._scale.clients)
+            new += [(self._ask, room), (self._visit, room / 9)]
+            if self._shelf.known:
+                new.append((self._go_back, room / 4))
+        return new
 
     def _changes(self) -> Options:
         new: Options = []
@@ -128,7 +159,7 @@ class GatewaySimulation(Scheduler):
                 # While windows are being opened, changes race with that.
                 new.append((lambda: self._change_of(self.chance.choice(opening)), 0.5))
         if self._holders is not None and self.busy["holdings"] < 2:
-            new += [(self._hold, 0.3), (self._transfer, 0.1)]
+            new += [(self._hold, 0.4), (self._transfer, 0.1)]
         if self.busy["sweep"] < 2:
             new.append((self._sweep, 0.1))
         return new
@@ -149,31 +180,58 @@ class GatewaySimulation(Scheduler):
         for process in self.processes:
             await process.app.drain(None)
         await self._settled()
-        for customer in self.customers:
-            asked = Question(customer.account.id, customer.secrets[0], "/v1/chat/completions", _HELLO)
+        if self._holders is not None:
+            await self._holders.check_followed(self._started(one_at_a_time=True), self.everyone.token_prices)
+        some = self.customers[:: max(1, len(self.customers) // _ASKED_AT_REST)]
+        last = [Question(customer.account.id, customer.secrets[0], CHAT, _HELLO, shown=_SAID) for customer in some]
+        for asked in (*last, Question(PLAYGROUND_ID, None, PLAYGROUND, _HELLO, shown=_SAID)):
+            self.begun["requests"] += 1
             await self._client_of(asked, self._started(one_at_a_time=True))
         await self._settled()
 
     async def _settled(self) -> None:
         self.clock.advance(300)
         sweeper = self._started(one_at_a_time=True).sweeper
-        await Rest(self.engine, self.auditor, sweeper, self.everyone.accounts).check()
+        await Rest(self.engine, self.auditor, sweeper).check()
 
     # What may happen.
 
     def _ask(self) -> None:
-        customer = self.chance.choice(self.customers)
-        self._begin(customer, self.chance.choice(range(len(customer.secrets))))
+        customer, secret = self._somebody()
+        self._begin(self._questions.of(customer, secret))
+
+    def _visit(self) -> None:
+        self._begin(self._questions.of_visitor())
+
+    def _go_back(self) -> None:
+        """Somebody comes back to something stored: mostly whose it is."""
+        kept = self.chance.choice(self._shelf.known)
+        customer = self._customer() if self.chance.happens(0.2) else self._by_id[kept.account_id]
+        self._begin(self._questions.about(kept, customer, self.chance.choice(customer.secrets)))
 
     def _flood(self) -> None:
-        customer = self.chance.choice(self.customers)
-        for _ in range(self._crowd):
-            self._begin(customer, 0)
+        customer = self._customer()
+        for _ in range(self._scale.clients):
+            self._begin(self._questions.of(customer, customer.secrets[0]))
 
-    def _begin(self, customer: Customer, key: int) -> None:
-        process = self.chance.choice([process for process in self.processes if process.free])
-        lanes = "quick" in customer.account.lanes
-        asked = question(self.chance, customer.account.id, customer.secrets[key], lanes=lanes)
+    def _rush(self) -> None:
+        """Very many come at once."""
+        for _ in range(self._scale.clients // 2):
+            self._ask()
+
+    def _somebody(self) -> tuple[Customer, str]:
+        """Return a customer, and one of its keys."""
+        customer = self._customer()
+        return customer, self.chance.choice(customer.secrets)
+
+    def _customer(self) -> Customer:
+        """Return some customer: in a crowd every other time one of the regulars, so that they meet themselves."""
+        regular = self._scale.crowded and self.chance.happens(0.5)
+        return self.chance.choice(self.customers[:_REGULARS] if regular else self.customers)
+
+    def _begin(self, asked: Question) -> None:
+        free = [process for process in self.processes if process.free]
+        process = self._librarian if asked.body is None else self.chance.choice(free)
         self.begun["requests"] += 1
         process.serving += 1
         self.start(f"client {self.begun['requests']}", process.name, self._client_of(asked, process))
@@ -181,8 +239,10 @@ class GatewaySimulation(Scheduler):
     async def _client_of(self, asked: Question, process: Lambda) -> None:
         handler = CURRENT.get()
         client = Client(asked, lambda: self._witness.told(asked, handler))
-        asked.asked_at_ms = self.clock.at_ms
+        asked.asked_at_ms, asked.clock_ms = self.clock.at_ms, process.gateway.clock.now_ms()
+        asked.gone = asked.about is not None and not asked.about.stored
         handler.begins_anew()
+        handler.request = asked
         self.auditor.refusals.pop(handler.name, None)
         try:
             answered = await client.ask(process)
@@ -196,12 +256,12 @@ class GatewaySimulation(Scheduler):
 
     def _opening(self) -> list[Customer]:
         """Return whose windows are being opened at this moment."""
-        items = [call.puts or {} for call in self.wire.waiting]
+        items = [call.puts or {} for call in self.wire.waiting if call.operation == "transact_write_items"]
         owners = {item["owner"]["S"].partition("/")[0] for item in items if "owner" in item}
-        return [customer for customer in self.customers if customer.account.id in owners]
+        return [self._by_id[owner] for owner in sorted(owners) if owner in self._by_id]
 
     def _change(self) -> None:
-        self._change_of(self.chance.choice(self.customers))
+        self._change_of(self._customer())
 
     def _change_of(self, customer: Customer) -> None:
         process = self.chance.choice(self.processes)
@@ -268,26 +328,21 @@ class GatewaySimulation(Scheduler):
 
     # The engine.
 
-    def _engine_model(self) -> MemoryEngine:
-        model: MemoryEngine = self.engine.calls
-        for table in self._lagging(model):
-            table.lags = self.chance.happens(0.5)
-        return model
-
-    def _lagging(self, model: MemoryEngine) -> list[Table]:
-        """Return the tables whose indexes may lag."""
-        return [model.tables[name] for name in (self.engine.names.windows, self.engine.names.wallets)]
+    @cached_property
+    def _lagging(self) -> list[Table]:
+        """The tables whose indexes may lag."""
+        return [self._model.tables[name] for name in (self.engine.names.windows, self.engine.names.wallets)]
 
     @property
-    def _behind(self) -> int:
-        return sum(table.behind for table in self._lagging(self._model))
+    def _behind(self) -> bool:
+        return any(table.behind for table in self._lagging)
 
     def _catch_up(self) -> None:
-        for table in self._lagging(self._model):
+        for table in self._lagging:
             table.catch_up(self.chance.within(1, 50))
 
     def _catch_up_wholly(self) -> None:
-        for table in self._lagging(self._model):
+        for table in self._lagging:
             table.lags = False
             table.catch_up()
 
@@ -297,6 +352,11 @@ class GatewaySimulation(Scheduler):
         more = {"applied_at": {"N": "1"}, "applied_by": {"S": "operator"}}
         self._model.put_item(TableName=self.engine.names.catalogue, Item=item | more)
 
+    @cached_property
+    def _librarian(self) -> Lambda:
+        """The process that shows what is stored: another function than those that ask models."""
+        return self._started(one_at_a_time=False)
+
     def _started(self, *, one_at_a_time: bool) -> Lambda:
         self.begun["processes"] += 1
         skew_ms = 0 if self._resting else self.chance.within(-900, 900) if self.calm else skews(self.chance)
@@ -305,4 +365,5 @@ class GatewaySimulation(Scheduler):
         return self._around.started(name, clock, self.chance.bits(32), one_at_a_time=one_at_a_time)
 
 
-_HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
+_SAID = "hello"
+_HELLO = {"model": "m", "messages": [{"role": "user", "content": _SAID}], "max_tokens": 5}
