@@ -56,6 +56,7 @@ EVERY_HISTORY = frozenset(
         "HTTP 503 service_unavailable",
         "HTTP 504 upstream_timeout",
         "holdings: move a wallet",
+        "holdings: oracle",
         "holdings: price",
         "holdings: refresh",
         "holdings: snapshot",

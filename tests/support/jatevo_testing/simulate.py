@@ -35,6 +35,7 @@ _SORTS = (
     "expired",
     "changed: a new key",
     "changed: expiry",
+    "holdings: oracle",
     "holdings: price",
 )
 """What is told of a run besides its totals."""

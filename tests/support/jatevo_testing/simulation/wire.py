@@ -75,7 +75,7 @@ class Handler:
 CURRENT: ContextVar[Handler] = ContextVar("handler")
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """A request to the engine, under way. `arguments` are None for calls that do not go through `DynamoClient`."""
 

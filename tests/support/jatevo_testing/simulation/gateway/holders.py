@@ -109,6 +109,7 @@ class Holders:
                 (("refresh", process.refresh.run), 3),
                 (("move a wallet", lambda: self._move(process)), 4),
                 (("price", lambda: self._price(process)), 0.5),
+                (("oracle", process.price_updates.run), 2),
             ]
         )
         return name, self._done(work)
@@ -149,7 +150,7 @@ class Holders:
     async def _price(self, process: Lambda) -> None:
         """An operator puts a price in force for some time, or takes it back."""
         prices, now_unix_s = process.administration.prices, process.gateway.clock.now_ms() // 1000
-        if self._chance.happens(0.1):
+        if self._chance.happens(0.4):
             await prices.clear_rate("test", "operator")
             return
         ends = now_unix_s + self._chance.choice((7 * DAY_S, 2 * DAY_S, HOUR_S))

@@ -6,7 +6,7 @@ serves one request at a time, as on Lambda, or many at once, as on a server.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,8 @@ from jatevo.application.administration import Administration
 from jatevo.application.holdings import BalanceReader, Readers
 from jatevo.application.holdings_refresh import HoldingsRefresh
 from jatevo.application.ports import Clock
+from jatevo.application.price_updates import PriceUpdates
+from jatevo.application.prices import PriceSource
 from jatevo.application.snapshots import Snapshots
 from jatevo.application.sweeper import Sweeper
 from jatevo.bootstrap import Gateway, Settings
@@ -42,6 +44,7 @@ SETTINGS = Settings(
     failover_s=40,
     entitlement_minimum_usd="0.00",
     entitlement_requests_per_1000_usd=10**12,
+    price_rules="sustain_s=5",
     playground="on",
     playground_requests_per_day=40,
     playground_usd_per_day="0.00004",
@@ -52,12 +55,16 @@ SETTINGS = Settings(
 
 
 class SimulatedGateway(Gateway):
-    """A gateway whose chain is given."""
+    """A gateway whose chain and sources of the price are given."""
 
-    def __init__(self, *, clock: Clock, seed: int, chain: BalanceReader) -> None:
+    def __init__(self, *, clock: Clock, seed: int, chain: BalanceReader, sources: Sequence[PriceSource]) -> None:
         super().__init__(SETTINGS, {**AWS_ENVIRONMENT, "POOL_KEY": "pool-key"}, clock=clock)
         self.randomness = SeededRandomness(seed)  # type: ignore[assignment]  # a seed's, not the system's
         self._chain = chain
+        self._sources = sources
+
+    def price_updates(self) -> PriceUpdates:
+        return PriceUpdates(self._sources, self._price_store(), self.clock, self.settings.bounds_of_prices)
 
     def _readers(self) -> Readers:
         return {self._chain.token.namespace: self._chain}
@@ -94,6 +101,10 @@ class Lambda:
         return self.gateway.snapshots()
 
     @cached_property
+    def price_updates(self) -> PriceUpdates:
+        return self.gateway.price_updates()
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return self.gateway.sweeper()
 
@@ -124,6 +135,7 @@ class Surroundings:
     client: WiredClient
     pools: Pools
     chain: BalanceReader
+    sources: Sequence[PriceSource]
 
     def started(self, name: str, clock: SkewedClock, seed: int, *, one_at_a_time: bool) -> Lambda:
         """Start a process."""
@@ -131,5 +143,5 @@ class Surroundings:
             mock.patch("jatevo.adapters.dynamodb.client.DynamoClient", return_value=self.client),
             mock.patch("jatevo.adapters.upstream.http.HttpUpstream", return_value=self.pools.of(clock)),
         ):
-            gateway = SimulatedGateway(clock=clock, seed=seed, chain=self.chain)
+            gateway = SimulatedGateway(clock=clock, seed=seed, chain=self.chain, sources=self.sources)
             return Lambda(name, gateway, create_app(gateway), one_at_a_time)

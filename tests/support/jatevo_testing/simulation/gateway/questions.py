@@ -87,7 +87,7 @@ class Questions:
     def of(self, customer: Customer, secret: str) -> Question:
         """Return some request to a model."""
         chance = self._chance
-        path = chance.weighed(((CHAT, 7), (RESPONSES, 1.5), (CODEX, 0.5), (MESSAGES, 1), (PLAYGROUND, 0.3)))
+        path = chance.weighed(((CHAT, 6), (RESPONSES, 2), (CODEX, 1), (MESSAGES, 1), (PLAYGROUND, 0.3)))
         if path in {RESPONSES, CODEX}:
             return self._response(customer, secret, path)
         body = self._body(customer)
@@ -106,7 +106,7 @@ class Questions:
 
     def about(self, kept: Kept, customer: Customer, secret: str) -> Question:
         """Return a request that goes on from something stored, asks for it, or wants it forgotten."""
-        what = self._chance.weighed((("go on", 5), ("GET", 2), ("DELETE", 0.5)))
+        what = self._chance.weighed((("go on", 8), ("GET", 2), ("DELETE", 0.5)))
         if what == "go on":
             return self._response(customer, secret, self._chance.choice((RESPONSES, CODEX)), kept)
         asked = Question(customer.account.id, secret, f"{RESPONSES}/{kept.id}", None, what, about=kept)

@@ -25,12 +25,13 @@ from jatevo_testing.simulation.gateway.everyone import Everyone
 from jatevo_testing.simulation.gateway.goods import PLAYGROUND_ID, document
 from jatevo_testing.simulation.gateway.holders import Chain, Holders
 from jatevo_testing.simulation.gateway.lambdas import SETTINGS, Lambda, Surroundings, over, without_threads
+from jatevo_testing.simulation.gateway.market import TokenMarket
 from jatevo_testing.simulation.gateway.money import GatewayAuditor
 from jatevo_testing.simulation.gateway.operators import Operators
 from jatevo_testing.simulation.gateway.pools import Pools
 from jatevo_testing.simulation.gateway.questions import CHAT, PLAYGROUND, Question, Questions
 from jatevo_testing.simulation.gateway.shelf import Shelf
-from jatevo_testing.simulation.gateway.token_prices import first_price
+from jatevo_testing.simulation.gateway.token_prices import FIRST_PICO_USD, first_price
 from jatevo_testing.simulation.gateway.witness import Witness
 from jatevo_testing.simulation.mishaps import lose_sweep_at
 from jatevo_testing.simulation.processes import SkewedClock, in_memory, registry_on, skews
@@ -77,7 +78,9 @@ class GatewaySimulation(Scheduler):
         self.auditor.pools = self.pools
         self.pools.trouble = self._trouble
         self._put_catalogue()
-        self._model.put_item(TableName=self.engine.names.prices, Item=first_price(self.clock.at_ms))
+        self._market = self.everyone.token_prices.market = TokenMarket(chance, FIRST_PICO_USD)
+        price = first_price(self.clock.at_ms, of_market=chance.happens(0.5))
+        self._model.put_item(TableName=self.engine.names.prices, Item=price)
         self.customers = customers(self.engine, self.everyone, chance, self._scale.accounts)
         self._by_id = {customer.account.id: customer for customer in self.customers}
         # Only from now on: what is registered already is known everywhere.
@@ -94,7 +97,7 @@ class GatewaySimulation(Scheduler):
         self._client = WiredClient(self.wire, self.engine.calls, self.engine.names.windows, self.auditor)
         self.chain = Chain(chance, self.clock)
         self.everyone.peak_units = self.chain.peak_units
-        self._around = Surroundings(self._client, self.pools, self.chain)
+        self._around = Surroundings(self._client, self.pools, self.chain, self._market.sources)
         held = [one.account.id for one in self.customers if one.account.limits_from is LimitsFrom.HOLDINGS]
         self.auditor.of_the_bag = frozenset(held)
         self._holders = Holders(self.engine, self._client, chance, self.chain, held) if held else None
@@ -147,7 +150,7 @@ class GatewaySimulation(Scheduler):
             room = 1 + 8 * (1 - clients / self._scale.clients)
             new += [(self._ask, room), (self._visit, room / 9)]
             if self._shelf.known:
-                new.append((self._go_back, room / 4))
+                new.append((self._go_back, room / 2))
         return new
 
     def _changes(self) -> Options:
@@ -159,7 +162,7 @@ class GatewaySimulation(Scheduler):
                 # While windows are being opened, changes race with that.
                 new.append((lambda: self._change_of(self.chance.choice(opening)), 0.5))
         if self._holders is not None and self.busy["holdings"] < 2:
-            new += [(self._hold, 0.4), (self._transfer, 0.1)]
+            new += [(self._hold, 0.4), (self._transfer, 0.2), (self._market.move, 0.05)]
         if self.busy["sweep"] < 2:
             new.append((self._sweep, 0.1))
         return new
