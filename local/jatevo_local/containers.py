@@ -66,6 +66,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_IP, _BIND_ABSENT, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # who connects from now on waits for the thread that takes it
     except OSError as error:
         listening.close()
         raise StackError(f"cannot listen on {host}:{port} for containers: {error.strerror}") from error
