@@ -2,6 +2,7 @@
 PORT ?= 8000
 DATA ?= .local
 MODELS ?= 2
+JOBS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -16,9 +17,9 @@ setup: ## install everything into this folder (quick when nothing changed)
 run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local MODELS=2
 	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA) --models $(MODELS)
 
-test: setup build ## run every test
+test: setup build ## run every test: JOBS=2 at a time, file by file
 	@scripts/npm-packages tests/browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-clients: setup ## run real clients against the gateway: Codex, the SDKs of OpenAI, Anthropic and Vercel
 	@scripts/clients >/dev/null

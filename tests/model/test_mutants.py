@@ -9,6 +9,7 @@ from jatevo_testing.simulation.gateway.simulation import GatewaySimulation
 from jatevo_testing.simulation.mutants import MUTANTS
 from jatevo_testing.simulation.shrinking import Failure, Shrinking, failure_of
 
+pytestmark = pytest.mark.timeout(600)  # a bug may be found late, by a machine that does other things
 SEEDS, STEPS = 24, 1200
 
 
