@@ -2,7 +2,6 @@
 PORT ?= 8000
 DATA ?= .local
 MODELS ?= 2
-JOBS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -17,9 +16,9 @@ setup: ## install everything into this folder (quick when nothing changed)
 run: setup ## run the whole gateway on this machine: PORT=8000 DATA=.local MODELS=2
 	@exec $(BIN)/python -m jatevo_local --port $(PORT) --data $(DATA) --models $(MODELS)
 
-test: setup build ## run every test: JOBS=2 at a time, file by file
+test: setup build ## run every test
 	@scripts/npm-packages tests/browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest
 
 test-clients: setup ## run real clients against the gateway: Codex, the SDKs of OpenAI, Anthropic and Vercel
 	@scripts/clients >/dev/null

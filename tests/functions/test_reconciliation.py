@@ -292,6 +292,9 @@ async def test_a_run_that_is_cut_short_is_continued_and_what_differs_is_reported
     assert [(one["window"], one["after"]["requests_left"]) for one in corrected] == [("lane/gold", 95)]
     assert (await admin.get("/lanes/gold/corrections")).json()["corrections"] == corrected
     assert (await admin.post("/lanes/gold/corrections", json=body)).json() == {"corrections": []}, "it agrees now"
+    corrupt(world, "lane/gold", day, "settled", 5)
+    late = await admin.post("/lanes/gold/corrections", json=body)
+    assert late.status_code == 409, "what came after the audit is not undone by it"
     assert (await admin.post("/lanes/silver/corrections", json=body)).status_code == 404, "nobody used such a lane"
 
 

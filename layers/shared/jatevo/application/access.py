@@ -40,6 +40,7 @@ class Access:
         journal.account_id, journal.key_id = key.account_id, key.id
         account = await self._directory.account(key.account_id)
         if account is None or not account.enabled:
+            journal.suspicion = None if key.enabled else Sign.DISABLED
             return Refusal(Code.KEY_DISABLED, "The account of this API key is disabled.")
         now = self._clock.now_ms() // 1000
         refusal = _unusable(key, source_ip, now)

@@ -94,7 +94,8 @@ class Corrections:
         """
         Correct a lane's window of a finished day, if it disagrees with what the scheduled audit summed of all accounts.
 
-        Raises NotThere, InvalidValue, Refused while that audit is not through, StoreError.
+        What that audit summed does not grow: a window that is not just as it found it may hold what was decided since,
+        and is left alone. Raises NotThere, InvalidValue, Refused then and while that audit is not through, StoreError.
         """
         reason = bounds.reason(reason)
         report, key = await self.report(day), lane_window(lane_id, bounds.day(day))
@@ -105,8 +106,12 @@ class Corrections:
             raise NotThere(f"Nothing was used in the lane {lane_id[:64]!r} on {day}.", param="lane")
         for _ in range(_ATTEMPTS):
             checked = await self._reconciliation.lane(key, due)
-            if checked.window is None or not checked.differences:
+            if checked.window is None:
+                raise NotThere(f"The window of the lane {lane_id[:64]!r} on {day} is not kept any more.", param="lane")
+            if not checked.differences:
                 return []
+            if checked.window.open or not _is_what(report, checked):
+                raise Refused("The lane's window is not as the audit found it: requests were settled since.")
             correction = self._correction(key.owner, checked, reason, operator)
             if await self._store.correct(correction):
                 return [correction]
@@ -133,3 +138,9 @@ class Corrections:
             operator=operator,
             at_unix_s=now_ms // 1000,
         )
+
+
+def _is_what(report: DayReport, checked: Checked) -> bool:
+    """Return whether a report names the very differences that a window has now."""
+    named = {one for one in report.differences if one in checked.differences}
+    return len(named) == len(checked.differences)
