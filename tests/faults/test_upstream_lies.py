@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from jatevo_testing.bench import INPUT_NANO_USD, OUTPUT_NANO_USD, Bench, Told
 from jatevo_testing.upstream import Asked, Connection, answering, chunk, completion, usage
+from jatevo_testing.world import MODEL
 
 from jatevo.domain.ledger import Outcome, Reason
 from jatevo.domain.tokens import UsageSource
@@ -52,6 +53,18 @@ async def test_counts_that_cannot_be_are_replaced_by_an_estimate(bench: Bench, n
     assert told.entry.usage_source is UsageSource.ESTIMATED
     assert 1 <= told.entry.usage.input_tokens <= 30
     assert 3 <= told.entry.usage.output_tokens <= 5
+    assert told.entry.figures.overrun_nano_usd == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_estimate_leaves_the_answer_its_part_of_the_context(bench: Bench, *, stream: bool) -> None:
+    """What is held is the most that both can come to in one context; no honest answer is estimated above."""
+    told = await bench.ask(
+        answering(TEXT, None), stream=stream, max_tokens=4, messages=[{"role": "user", "content": "four" * 8250}]
+    )
+
+    answered(told)
+    assert told.entry.usage.total_tokens == MODEL["context_window"]
     assert told.entry.figures.overrun_nano_usd == 0
 
 

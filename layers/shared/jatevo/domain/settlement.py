@@ -110,6 +110,11 @@ def abandoned(
     return Verdict(Outcome.EXPIRED, Reason.ABANDONED, figures)
 
 
+def estimated_output_tokens(produced_bytes: int) -> int:
+    """Return how many tokens an answer of so many bytes comes to, about."""
+    return -(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE)
+
+
 def estimated_usage(size: InputSize, produced_bytes: int, *, most_input_tokens: int) -> TokenUsage:
     """
     Return a deterministic estimate of an answer's tokens where the upstream counted none. Never zero.
@@ -122,7 +127,7 @@ def estimated_usage(size: InputSize, produced_bytes: int, *, most_input_tokens: 
     text = -(-(ascii_bytes * _TYPICAL_ASCII_PERMILLE + other_bytes * _TYPICAL_OTHER_PERMILLE) // PERMILLE)
     return TokenUsage(
         input_tokens=max(1, min(text + size.messages * _TYPICAL_MESSAGE_TOKENS, most_input_tokens)),
-        output_tokens=-(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE),
+        output_tokens=estimated_output_tokens(produced_bytes),
     )
 
 
