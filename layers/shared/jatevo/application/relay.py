@@ -328,11 +328,14 @@ class Exchange:
         usage = trusted(reading.usage) if counted and reading.usage is not None else None
         source = UsageSource.REPORTED
         if usage is None or (usage.output_tokens == 0 and reading.produced_bytes > 0):
-            projection, size = self._admitted.reservation.projection, self._admitted.request.size
-            # Input and each choice share the context, and no more is held than fits there.
-            longest = -(-settlement.estimated_output_tokens(reading.produced_bytes) // projection.choices)
-            most = min(projection.input_tokens, self._admitted.plan.model.context_window - longest)
-            usage = settlement.estimated_usage(size, reading.produced_bytes, most_input_tokens=most)
+            projection = self._admitted.reservation.projection
+            usage = settlement.estimated_usage(
+                self._admitted.request.size,
+                reading.produced_bytes,
+                most_input_tokens=projection.input_tokens,
+                context_window=self._admitted.plan.model.context_window,
+                choices=projection.choices,
+            )
             source = UsageSource.ESTIMATED
         return self._exposed(settlement.charged_for_usage(self._admitted.reservation.terms, reason, usage, source))
 

@@ -110,24 +110,31 @@ def abandoned(
     return Verdict(Outcome.EXPIRED, Reason.ABANDONED, figures)
 
 
-def estimated_output_tokens(produced_bytes: int) -> int:
-    """Return how many tokens an answer of so many bytes comes to, about."""
-    return -(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE)
-
-
-def estimated_usage(size: InputSize, produced_bytes: int, *, most_input_tokens: int) -> TokenUsage:
+def estimated_usage(
+    size: InputSize,
+    produced_bytes: int,
+    *,
+    most_input_tokens: int,
+    context_window: int | None = None,
+    choices: int = 1,
+) -> TokenUsage:
     """
     Return a deterministic estimate of an answer's tokens where the upstream counted none. Never zero.
 
     It aims at the truth, unlike the projection, which aims at the worst case: four bytes a token for ASCII. An input is
-    never taken for more than the `most_input_tokens` that it was projected, or counted, to come to.
+    never taken for more than the `most_input_tokens` that it was projected, or counted, to come to, nor for more than
+    its answer leaves of the context window, which it shares with each choice: no more than fits there is held.
     """
     ascii_bytes = size.ascii_bytes + size.tool_ascii_bytes
     other_bytes = size.other_bytes + size.tool_other_bytes
     text = -(-(ascii_bytes * _TYPICAL_ASCII_PERMILLE + other_bytes * _TYPICAL_OTHER_PERMILLE) // PERMILLE)
+    output = -(-produced_bytes * _TYPICAL_ASCII_PERMILLE // PERMILLE)
+    if context_window is not None:
+        longest = -(-output // choices)
+        most_input_tokens = min(most_input_tokens, context_window - longest)
     return TokenUsage(
         input_tokens=max(1, min(text + size.messages * _TYPICAL_MESSAGE_TOKENS, most_input_tokens)),
-        output_tokens=estimated_output_tokens(produced_bytes),
+        output_tokens=output,
     )
 
 
