@@ -13,7 +13,7 @@ from jatevo_testing.bench import check_books, check_seen
 from jatevo_testing.clocks import AheadClock
 from jatevo_testing.served import Seen, seen_by, served
 from jatevo_testing.tables import fresh_tables
-from jatevo_testing.upstream import Asked, Connection, ScriptedUpstream, answering, usage
+from jatevo_testing.upstream import Held, ScriptedUpstream, answering, usage
 from jatevo_testing.waiting import eventually
 from jatevo_testing.world import Customer, World
 
@@ -41,14 +41,7 @@ class Bed:
     clock: AheadClock
     client: httpx.AsyncClient
     customer: Customer
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    answer_now: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def waiting(self, request: Asked, connection: Connection) -> None:
-        """Answer only when told."""
-        self.asked.set()
-        await self.answer_now.wait()
-        await answering("hello there", usage(10, 20))(request, connection)
+    held: Held = field(default_factory=lambda: Held(answering("hello there", usage(10, 20))))
 
     async def ask(self, *, stream: bool) -> Seen:
         seen = await seen_by(self.client, self.customer.headers, stream=stream)
@@ -80,7 +73,7 @@ async def bed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[B
             ):
                 world.apply_catalogue(base_url=upstream.base_url)
                 made = Bed(tmp_path, children, port, engine, world, clock, client, world.customer())
-                upstream.script = made.waiting
+                upstream.script = made.held
                 yield made
             await world.close()
 
@@ -89,9 +82,9 @@ async def bed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[B
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_engine_that_comes_back_at_once_is_waited_for(bed: Bed, *, stream: bool) -> None:
     under_way = asyncio.create_task(bed.ask(stream=stream))
-    await bed.asked.wait()
+    await bed.held.asked.wait()
     os.kill(bed.engine.process.pid, signal.SIGKILL)  # whoever started it starts it again
-    bed.answer_now.set()
+    bed.held.go_on.set()
 
     seen = await under_way
 
@@ -107,9 +100,9 @@ async def test_an_engine_that_comes_back_at_once_is_waited_for(bed: Bed, *, stre
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_engine_that_stays_away_is_said_to_the_client_and_swept_up_later(bed: Bed, *, stream: bool) -> None:
     under_way = asyncio.create_task(bed.ask(stream=stream))
-    await bed.asked.wait()
+    await bed.held.asked.wait()
     bed.engine.process.stop()
-    bed.answer_now.set()
+    bed.held.go_on.set()
 
     seen = await under_way
 

@@ -52,7 +52,7 @@ def auditing(administration: Administration) -> APIRouter:
 
     @router.get("/accounts/{account_id}/corrections")
     async def corrected(account_id: str) -> Json:
-        return {"corrections": [correction_shape(one) for one in await corrections.of_account(account_id)]}
+        return corrections_shape(await corrections.of_account(account_id))
 
     @router.post("/accounts/{account_id}/corrections", status_code=201)
     async def correct(account_id: str, body: CorrectionBody, request: Request) -> Json:
@@ -60,7 +60,7 @@ def auditing(administration: Administration) -> APIRouter:
 
     @router.get("/lanes/{lane}/corrections")
     async def lane_corrected(lane: str) -> Json:
-        return {"corrections": [correction_shape(one) for one in await corrections.of_lane(lane)]}
+        return corrections_shape(await corrections.of_lane(lane))
 
     @router.post("/lanes/{lane}/corrections", status_code=201)
     async def correct_lane(lane: str, body: CorrectionBody, request: Request) -> Json:
@@ -69,7 +69,7 @@ def auditing(administration: Administration) -> APIRouter:
     async def recorded(whose: str, correct: Correct, body: CorrectionBody, operator: str) -> Json:
         async with trails.changing(operator, "books.correct", whose[:64], body.given()) as trail:
             made = await correct(whose, body.day, body.reason, operator)
-            shown = {"corrections": [correction_shape(one) for one in made]}
+            shown = corrections_shape(made)
             trail.made(None, shown if made else None)
             return shown
 
@@ -101,6 +101,10 @@ def audit_shape(audit: AccountAudit) -> Json:
         ],
         "differences": [difference_shape(one) for one in audit.differences],
     }
+
+
+def corrections_shape(corrections: Sequence[Correction]) -> Json:
+    return {"corrections": [correction_shape(one) for one in corrections]}
 
 
 def correction_shape(correction: Correction) -> Json:

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
+from jatevo.adapters.dynamodb.linked import linked_items
 from jatevo.adapters.dynamodb.paging import all_items
-from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
+from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.application.holdings import Claim
 from jatevo.domain.wallets import Namespace, Wallet, wallet_from_text
 
@@ -23,15 +24,7 @@ class DynamoClaims:
         self._table = names.wallets
 
     async def of_account(self, account_id: str) -> Sequence[Wallet]:
-        found = all_items(
-            self._client,
-            "query",
-            TableName=self._table,
-            IndexName=WALLETS_BY_ACCOUNT,
-            KeyConditionExpression="#account = :account",
-            ExpressionAttributeNames={"#account": "account_id"},
-            ExpressionAttributeValues={":account": text(account_id)},
-        )
+        found = linked_items(self._client, self._table, account_id)
         return [_claim(item).wallet async for item in found]
 
     async def claim(self, wallet: Wallet, account_id: str, day: str) -> Claim | None:

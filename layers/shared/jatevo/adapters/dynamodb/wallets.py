@@ -11,8 +11,8 @@ from typing import Any
 from jatevo.adapters.dynamodb.client import ConditionRefused, DynamoClient
 from jatevo.adapters.dynamodb.directory import account_item
 from jatevo.adapters.dynamodb.items import Item, get_int, get_text, number, text
-from jatevo.adapters.dynamodb.paging import all_items
-from jatevo.adapters.dynamodb.schema import WALLETS_BY_ACCOUNT, TableNames
+from jatevo.adapters.dynamodb.linked import linked_items
+from jatevo.adapters.dynamodb.schema import TableNames
 from jatevo.adapters.dynamodb.transactions import transact
 from jatevo.application.identity import LinkedWallet
 from jatevo.domain.accounts import Account
@@ -33,15 +33,7 @@ class DynamoWallets:
         return None if item is None else linked_wallet(item)
 
     async def of_account(self, account_id: str) -> Sequence[LinkedWallet]:
-        found = all_items(
-            self._client,
-            "query",
-            TableName=self._table,
-            IndexName=WALLETS_BY_ACCOUNT,
-            KeyConditionExpression="#account = :account",
-            ExpressionAttributeNames={"#account": "account_id"},
-            ExpressionAttributeValues={":account": text(account_id)},
-        )
+        found = linked_items(self._client, self._table, account_id)
         return [linked_wallet(item) async for item in found]
 
     async def create_account(self, account: Account, wallet: Wallet) -> bool:

@@ -110,7 +110,7 @@ class Corrections:
                 raise NotThere(f"The window of the lane {lane_id[:64]!r} on {day} is not kept any more.", param="lane")
             if not checked.differences:
                 return []
-            if checked.window.open or not _is_what(report, checked):
+            if checked.window.open or not set(checked.differences) <= set(report.differences):
                 raise Refused("The lane's window is not as the audit found it: requests were settled since.")
             correction = self._correction(key.owner, checked, reason, operator)
             if await self._store.correct(correction):
@@ -138,9 +138,3 @@ class Corrections:
             operator=operator,
             at_unix_s=now_ms // 1000,
         )
-
-
-def _is_what(report: DayReport, checked: Checked) -> bool:
-    """Return whether a report names the very differences that a window has now."""
-    named = {one for one in report.differences if one in checked.differences}
-    return len(named) == len(checked.differences)
