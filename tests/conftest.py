@@ -1,7 +1,7 @@
 """Engines for the whole run, tables and gateways for each test."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +20,14 @@ from jatevo_local.processes import Children
 load_hypothesis_profile()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin no test that the end of a day would fall into."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin no test that the end of a day would fall into; what is waited for it is no part of the test's time."""
     first = item.path not in _begun
     _begun.add(item.path)
     long = first or item.get_closest_marker("slow") is not None
     time.sleep(wait_before_s(time.time(), FILE_S if long else TEST_S))
+    return (yield)
 
 
 _begun: set[Path] = set()
