@@ -83,8 +83,8 @@ class Exchange:
         return self._whole and self._kept_alive and not (self._followed or self._spent)
 
     def end(self) -> None:
-        """Read no further."""
-        self._pause()
+        """Hear no further."""
+        self.link.rest()
         if self._timer is not None:
             self._timer.cancel()
 

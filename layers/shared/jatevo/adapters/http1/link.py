@@ -1,8 +1,9 @@
 """
-A connected stream socket, plain or under TLS, that belongs to no event loop between two uses.
+A connected stream socket, plain or under TLS, that outlives the event loop it was used in.
 
 asyncio's own transports stay with the loop that made them. A function that runs a loop for each event keeps its
-connections only so, and a snapshot can let go of them without one.
+connections only so, and a snapshot can let go of them without one. Between two uses in one loop it stays known to that:
+to be added and removed for each answer would cost more than to read one.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class Link:
         self._sock = sock
         self._tls: _Tls | None = None
         self._reading_in: asyncio.AbstractEventLoop | None = None
-        self._on_data: Callable[[bytes | memoryview], None]
+        self._on_data: Callable[[bytes | memoryview], None] | None = None
         self._buffer = bytearray(_PIECE_BYTES)
         self.idle_since = 0.0
 
@@ -62,8 +63,16 @@ class Link:
 
     def start_reading(self, on_data: Callable[[bytes | memoryview], None]) -> None:
         """Call `on_data` with what comes, and with nothing when no more will; the view is good during the call."""
-        self._on_data, self._reading_in = on_data, asyncio.get_running_loop()
-        self._reading_in.add_reader(self._sock, self._readable)
+        self._on_data = on_data
+        loop = asyncio.get_running_loop()
+        if self._reading_in is not loop:
+            self.stop_reading()
+            self._reading_in = loop
+            loop.add_reader(self._sock, self._readable)
+
+    def rest(self) -> None:
+        """Nothing more is asked for: it is closed when something comes all the same, or the peer closes it."""
+        self._on_data = None
 
     def stop_reading(self) -> None:
         """Leave what comes to the kernel."""
@@ -72,7 +81,9 @@ class Link:
             loop.remove_reader(self._sock)
 
     def is_quiet(self) -> bool:
-        """Return whether the peer has neither closed it nor said anything that nobody asked for."""
+        """Return whether it is open, and the peer has neither closed it nor said what nobody asked for."""
+        if self._sock.fileno() < 0:
+            return False
         watch = select.poll()
         watch.register(self._sock, select.POLLIN)
         return not watch.poll(0)
@@ -91,14 +102,20 @@ class Link:
             size = 0
         data = memoryview(self._buffer)[:size]
         if self._tls is None or not size:
-            self._on_data(data)
+            self._give(data)
             return
         self._tls.received(data)
         for piece in self._tls.unpacked():
-            self._on_data(piece)
+            self._give(piece)
         if answer := self._tls.to_send():  # a change of keys, say; the kernel has room for the few bytes
             with contextlib.suppress(OSError):
                 self._sock.send(answer)
+
+    def _give(self, data: bytes | memoryview) -> None:
+        if self._on_data is None:
+            self.close()
+        else:
+            self._on_data(data)
 
 
 class _Tls:
