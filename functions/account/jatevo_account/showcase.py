@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from jatevo.adapters.http.asgi import json_bytes
 from jatevo.adapters.http.starlette_errors import Errors
+from jatevo.adapters.json_bytes import json_bytes
 from jatevo.adapters.wire.showcase import showcase, simulation
 from jatevo.application.showcase import Showcase, Supposed
 from jatevo.domain.prices import PriceError, parse_price

@@ -30,7 +30,8 @@ from jatevo.application.truncation import cut_to_fit, fits
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Refusal
 
-_SMALL_BODY_BYTES = 64 * 1024
+_SMALL_BODY_BYTES = 256 * 1024
+"""What is read in about a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)

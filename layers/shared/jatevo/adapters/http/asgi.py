@@ -5,7 +5,6 @@ The inference function is bare ASGI: it needs no router, and a framework's impor
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Self
 
@@ -139,8 +138,3 @@ class PatientSender:
         self._sending.begin(READ_PATIENCE_S)
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._sending.end()
-
-
-def json_bytes(value: Any) -> bytes:
-    """Return a value as JSON in UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

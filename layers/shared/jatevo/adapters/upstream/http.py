@@ -39,6 +39,7 @@ _MOST_CONNECTIONS = 1000
 _MOST_KEPT = 100
 _KEEP_IDLE_S = 4
 """Below the five seconds after which common servers hang up: a request on a connection just closed may be billed."""
+_write = json.JSONEncoder(separators=(",", ":")).encode
 _MOST_COUNTED_BYTES = 32 * 1024 * 1024
 _SENDABLE = re.compile(r"[!-~]+", re.ASCII)
 _ALWAYS = {
@@ -202,4 +203,4 @@ def _sorted(error: HttpFailure) -> UpstreamError:
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode("ascii")
+    return _write(body).encode("ascii")

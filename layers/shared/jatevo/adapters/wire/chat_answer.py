@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from jatevo.adapters.json_bytes import json_bytes
 from jatevo.adapters.wire import sse
 from jatevo.adapters.wire.chat_alike import Alike
 from jatevo.adapters.wire.chat_reading import ChatAnswer, ChatStream, parsed_chunk
@@ -77,7 +78,7 @@ class ChatAnswerReader:
 
     def body(self, entry: LedgerEntry) -> bytes:
         answer = {**self._head, "choices": _shown(self._answer.choices), "usage": shown_usage(entry)}
-        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+        return json_bytes(answer)
 
     def settled(self, entry: LedgerEntry) -> None:
         """Chat completions are not kept."""

@@ -5,8 +5,9 @@ A check is a predicate with the words that follow "must be". `Invalid` carries a
 never leaves `parsed`. `null` counts as absent, as it does with OpenAI.
 """
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jatevo.adapters.wire import strict_json
@@ -16,6 +17,7 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 MOST_OUTPUT_TOKENS = 10_000_000
 """A cap above this is a mistake; one above the model's own maximum is lowered to it."""
 MOST_TOOLS = 512
+_ESCAPED = b'"\\\n\r\t'
 
 type Check = tuple[Callable[[Any], bool], str]
 
@@ -130,6 +132,22 @@ def bytes_of(text: str) -> tuple[int, int]:
         return len(text), 0
     ascii_bytes = len(text.encode("ascii", "ignore"))
     return ascii_bytes, len(text.encode("utf-8", "surrogatepass")) - ascii_bytes
+
+
+def written_bytes(text: str) -> tuple[int, int]:
+    """Return the same of a text in JSON, but for its quotes and the rarest escapes, without writing that."""
+    ascii_bytes, other_bytes = bytes_of(text)
+    escaped = ascii_bytes + other_bytes - len(text.encode("utf-8", "surrogatepass").translate(None, _ESCAPED))
+    return ascii_bytes + escaped, other_bytes
+
+
+def fingerprint(values: Iterable[Any]) -> str:
+    """Return a hash of values. Texts go in as they are: a long one takes ten times as long to be written as JSON."""
+    seen = hashlib.sha256()
+    for value in values:
+        seen.update((value if isinstance(value, str) else compact(value)).encode("utf-8", "surrogatepass"))
+        seen.update(b"\0")
+    return seen.hexdigest()
 
 
 def compact(value: Any) -> str:

@@ -6,11 +6,11 @@ It is a request like any other, to the same model and engines: it passes the gat
 stored. An answer without a word in it is none: its client would lose what it wants to keep.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from jatevo.adapters.json_bytes import json_bytes
 from jatevo.adapters.wire.checks import parsed, unsupported
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_compaction import compaction_item
@@ -101,7 +101,7 @@ class _CompactionReader:
             "output": [*messages, compaction_item(self._id, len(messages), self._summary())],
             "usage": shown_usage(entry),
         }
-        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+        return json_bytes(answer)
 
     def settled(self, entry: LedgerEntry) -> None:
         """Compactions are not kept."""

@@ -5,10 +5,10 @@ Guarantees: ids, model and usage are the gateway's; input counts, those of cache
 charged; nothing of a message is kept.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from jatevo.adapters.json_bytes import json_bytes
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.messages_errors import messages_error
 from jatevo.adapters.wire.messages_events import MessageEvents, blocks_of, event
@@ -103,7 +103,7 @@ class _MessageReader:
         message = self._message
         content = blocks_of(message.source.output, message.thinking)
         answer = {**message.head, "content": content, **message.stop(), "usage": shown_usage(entry)}
-        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+        return json_bytes(answer)
 
     def settled(self, entry: LedgerEntry) -> None:
         """Messages are not kept."""

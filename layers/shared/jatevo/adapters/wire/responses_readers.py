@@ -6,10 +6,10 @@ errors; the terminal event waits until the request is settled; there is exactly 
 OpenAI the body ends behind it, without a `[DONE]`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from jatevo.adapters.json_bytes import json_bytes
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.responses_events import Events
 from jatevo.adapters.wire.responses_object import ResponseObject
@@ -78,7 +78,7 @@ class ResponsesAnswerReader:
         self._response.unkept()
 
     def body(self, entry: LedgerEntry) -> bytes:
-        return json.dumps(self.settled(entry), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+        return json_bytes(self.settled(entry))
 
 
 class ResponsesStreamReader:

@@ -7,7 +7,6 @@ measures all that the model will see. What would change cost or length is set by
 gateway keeps itself (`store`, `previous_response_id`, `conversation`) never reaches an upstream.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from jatevo.adapters.wire.checks import (
     check_fields,
     compact,
     contradicts,
+    fingerprint,
     integer,
     invalid,
     is_one_of,
@@ -225,7 +225,7 @@ def _conversation(items: tuple[Item, ...], fields: Mapping[str, Any]) -> str:
         head.append(item)
         if item.get("role") == "user":
             break
-    return hashlib.sha256(compact(head).encode("utf-8", "surrogatepass")).hexdigest()
+    return fingerprint(head)
 
 
 def _measured(items: tuple[Item, ...], fields: Mapping[str, Any]) -> InputSize:

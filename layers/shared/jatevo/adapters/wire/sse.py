@@ -1,7 +1,8 @@
 """Server-sent events: an incremental parser of `data:` frames, and the frames the gateway writes."""
 
-import json
 from typing import Any
+
+from jatevo.adapters.json_bytes import json_bytes
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": keep-alive\n\n"
@@ -48,4 +49,4 @@ class SseParser:
 
 def frame(value: Any) -> bytes:
     """Return the event whose data is `value` as JSON."""
-    return b"data: " + json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+    return b"data: " + json_bytes(value) + b"\n\n"

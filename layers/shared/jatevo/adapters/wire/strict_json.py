@@ -10,6 +10,7 @@ from typing import Any
 
 MAX_DEPTH = 100
 MAX_NODES = 200_000
+_NESTING = (dict, list)
 
 
 class BadJson(ValueError):
@@ -58,4 +59,4 @@ def _check_depth(value: Any) -> None:
 
 def _children(node: Any) -> list[Any]:
     members = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return [member for member in members if isinstance(member, dict | list)]
+    return [member for member in members if isinstance(member, _NESTING)]

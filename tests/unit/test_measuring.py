@@ -1,0 +1,56 @@
+"""What a request is measured as is the length of its JSON, also where a long text is counted without being written."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jatevo.adapters.wire.chat_request import parse_chat_request
+from jatevo.adapters.wire.checks import bytes_of, compact, written_bytes
+from jatevo.application.exchange import InferenceRequest
+
+# All but the escapes that nobody writes, which JSON makes six bytes of.
+CHARACTERS = st.characters(exclude_categories=["Cc"]) | st.sampled_from("\n\r\t\"\\/'\x7f\u2028\ud83d")
+TEXTS = st.text(CHARACTERS)
+LONG = st.builds(str.__mul__, st.text(CHARACTERS, min_size=1, max_size=8), st.sampled_from([1, 200, 1000]))
+PARTS = st.builds(lambda text: {"type": "text", "text": text}, LONG)
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+MESSAGES = st.lists(st.builds(lambda content: {"role": "user", "content": content}, LONG | st.lists(PARTS)), min_size=1)
+
+
+def read(messages: list[dict[str, Any]]) -> InferenceRequest:
+    request = parse_chat_request(json.dumps({"model": "m", "messages": messages}).encode())
+    assert isinstance(request, InferenceRequest)
+    return request
+
+
+@given(TEXTS)
+def test_a_text_is_as_long_as_it_would_be_written(text: str) -> None:
+    ascii_bytes, other_bytes = bytes_of(compact(text))
+    assert written_bytes(text) == (ascii_bytes - len('""'), other_bytes)
+
+
+@given(MESSAGES)
+def test_messages_are_measured_as_they_would_be_written(messages: list[dict[str, Any]]) -> None:
+    size = read(messages).size
+    assert (size.ascii_bytes, size.other_bytes) == bytes_of(compact(messages))
+
+
+@given(MESSAGES)
+def test_what_is_no_text_is_counted_apart(messages: list[dict[str, Any]]) -> None:
+    seen = [{"role": "user", "content": [IMAGE, {"type": "text", "text": "x" * 2000}]}, *messages]
+    size = read(seen).size
+    seen[0] = {"role": "user", "content": seen[0]["content"][1:]}
+    assert (size.ascii_bytes, size.other_bytes, size.images) == (*bytes_of(compact(seen)), 1)
+
+
+@given(LONG, LONG, MESSAGES)
+def test_the_turns_of_a_conversation_are_told_by_its_beginning(system: str, user: str, later: list[Any]) -> None:
+    begin = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    assert read(begin).conversation == read([*begin, *later]).conversation
+    others = (
+        [{"role": "system", "content": f"{system}."}, begin[1]],
+        [begin[0], {"role": "user", "content": f"{user}."}],
+    )
+    assert len({read(messages).conversation for messages in (begin, *others)}) == 3
