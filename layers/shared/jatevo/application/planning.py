@@ -40,6 +40,8 @@ class Plan:
 
     def beginning_with(self, place: int) -> "Plan":
         """Return the plan with the routes before `place`, which had no place free, at its end."""
+        if place == 0:
+            return self
         return replace(self, routes=[*self.routes[place:], *self.routes[:place]])
 
     def share(self, pool: Pool) -> str:
@@ -72,7 +74,8 @@ class Planner:
         lanes = usable_lanes(catalogue, caller, request.model, only_lane=self._only_lane)
         if isinstance(lanes, Refusal):
             return lanes
-        request = replace(request, zdr=request.zdr or caller.account.zdr)
+        if caller.account.zdr:
+            request = replace(request, zdr=True)
         key = self._key(caller, request)
         lanes = _rotated(lanes, key)
         model = split_name(request.model)[1]

@@ -318,6 +318,8 @@ class Exchange:
 
     def _exposed(self, verdict: Verdict) -> Verdict:
         """Return a verdict with what earlier tries without an answer may have cost us."""
+        if not self._tries.possibly_billed:
+            return verdict
         exposure = self._tries.possibly_billed * self._admitted.reservation.terms.reserved_nano_usd
         return replace(verdict, figures=replace(verdict.figures, exposure_nano_usd=exposure))
 

@@ -241,7 +241,8 @@ class Reservations:
     async def _attempts(self, asking: _Asking) -> Reservation | _Refused:
         """Attempt with fresh ids until a window decides, pausing a little longer each time the store is in the way."""
         for attempt in range(_MOST_ATTEMPTS):
-            await asyncio.sleep(_pause_s(attempt))
+            if pause_s := _pause_s(attempt):
+                await asyncio.sleep(pause_s)
             result = await self._attempt(asking)
             if result is None:
                 self._meter.add(metrics.CONTENTION)

@@ -5,11 +5,15 @@ A reservation id is 16 characters: 42 bits of milliseconds since 2020, then 54 r
 is the byte order. So ids of one account sort by time in the ledger, and a range of time is a range of ids.
 """
 
+from base64 import b64decode, b64encode
+
 _SORTED64 = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
-_VALUE = {character: value for value, character in enumerate(_SORTED64)}
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_SORTED, _TO_BASE64 = str.maketrans(_BASE64, _SORTED64), str.maketrans(_SORTED64, _BASE64)
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _EPOCH_2020_MS = 1_577_836_800_000
 _RANDOM_BITS = 54
+_ID_BYTES = 12
 RESERVATION_ID_LENGTH = 16
 KEY_REF_LENGTH = 10
 
@@ -17,19 +21,17 @@ KEY_REF_LENGTH = 10
 def reservation_id(unix_ms: int, random_bits: int) -> str:
     """Return the id of a reservation made at `unix_ms`, from at least 54 random bits."""
     value = (max(0, unix_ms - _EPOCH_2020_MS) << _RANDOM_BITS) | (random_bits & ((1 << _RANDOM_BITS) - 1))
-    return "".join(_SORTED64[value >> shift & 63] for shift in range(90, -1, -6))
+    return b64encode(value.to_bytes(_ID_BYTES)).decode("ascii").translate(_TO_SORTED)
 
 
 def is_reservation_id(text: str) -> bool:
     """Return whether a text has the form of a reservation id."""
-    return len(text) == RESERVATION_ID_LENGTH and all(character in _VALUE for character in text)
+    return len(text) == RESERVATION_ID_LENGTH and all(character in _SORTED64 for character in text)
 
 
 def reserved_at_ms(reservation_id: str) -> int:
     """Return when a reservation was made."""
-    value = 0
-    for character in reservation_id:
-        value = value << 6 | _VALUE[character]
+    value = int.from_bytes(b64decode(reservation_id.translate(_TO_BASE64)))
     return (value >> _RANDOM_BITS) + _EPOCH_2020_MS
 
 
@@ -52,7 +54,7 @@ def response_id_of_item(item_id: str) -> str | None:
     """Return the response that an item's id names, or None when it is no id of ours."""
     kind, _, rest = item_id.partition("_")
     name, place = rest[:RESERVATION_ID_LENGTH], rest[RESERVATION_ID_LENGTH:]
-    ours = kind.isalpha() and place.isascii() and place.isdigit() and all(letter in _VALUE for letter in name)
+    ours = kind.isalpha() and place.isascii() and place.isdigit() and is_reservation_id(name)
     return f"resp_{name}" if ours else None
 
 

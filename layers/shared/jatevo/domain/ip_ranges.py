@@ -6,6 +6,7 @@ that is not known, or is no address, lies in no range.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 MAX_RANGES = 16
@@ -34,6 +35,7 @@ def in_ranges(source_ip: str | None, ranges: Iterable[str]) -> bool:
     return source is not None and any(source in ip_network(text) for text in ranges)
 
 
+@lru_cache(maxsize=1024)
 def source_network(source_ip: str | None) -> str:
     """Return what a limit per source is kept for: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     source = _address(source_ip)

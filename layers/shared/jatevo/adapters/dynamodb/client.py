@@ -17,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 from jatevo.adapters.dynamodb.credentials import Credentials, NoCredentials
@@ -165,9 +166,8 @@ class DynamoClient:
             keys = await self._credentials.keys()
         except NoCredentials as error:
             raise StoreUnavailable("there are no AWS credentials for DynamoDB") from error
-        body = json.dumps(arguments, separators=(",", ":"), default=_text).encode("ascii")
-        target = _TARGET + operation.title().replace("_", "")
-        headers = self._signer.headers(keys, target, body, time.time() + self._clock_is_off_s)
+        body = _written(arguments).encode("ascii")
+        headers = self._signer.headers(keys, _target(operation), body, time.time() + self._clock_is_off_s)
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         request = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
         timeout_s = self._options.read_timeout_s
@@ -227,7 +227,7 @@ async def _answer(exchange: Exchange) -> Answer:
         raise HttpFailure("the answer's checksum is wrong")
     try:
         # Only where there may be binary values is each object looked at: that takes longer than all the rest.
-        value = json.loads(payload, object_hook=_with_bytes if b'"B' in payload else None)
+        value = (_read_with_bytes if b'"B' in payload else _read)(payload.decode())
     except ValueError:
         value = None
     if exchange.status == 200 and not isinstance(value, dict):
@@ -241,11 +241,19 @@ def _text(value: object) -> str:
     raise TypeError(f"DynamoDB has no {type(value).__name__}")
 
 
+@cache
+def _target(operation: str) -> str:
+    return _TARGET + operation.title().replace("_", "")
+
+
 def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
     """Return an object of an answer; an attribute value's only member names its type."""
-    if len(value) == 1:
-        if isinstance(data := value.get("B"), str):
-            return {"B": b64decode(data)}
-        if isinstance(data := value.get("BS"), list):
-            return {"BS": [b64decode(one) for one in data]}
+    if "B" in value:  # an attribute may have that name, too; then it has an object
+        return {"B": b64decode(value["B"])} if isinstance(value["B"], str) else value
+    if "BS" in value:
+        return {"BS": [b64decode(one) for one in value["BS"]]} if isinstance(value["BS"], list) else value
     return value
+
+
+_written = json.JSONEncoder(separators=(",", ":"), default=_text).encode
+_read, _read_with_bytes = json.JSONDecoder().decode, json.JSONDecoder(object_hook=_with_bytes).decode

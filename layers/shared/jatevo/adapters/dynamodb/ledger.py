@@ -5,7 +5,7 @@ The put is the linearization point of a reservation's end. A refused put brings 
 repeated delivery, a retry and the sweeper all end up with the same one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +17,8 @@ from jatevo.domain.ids import reserved_at_ms
 from jatevo.domain.ledger import Figures, LedgerEntry, Outcome, Reason, Timings
 from jatevo.domain.tokens import TokenUsage, UsageSource
 from jatevo.domain.windows import WindowKey
+
+_NAMES = {part: tuple(field.name for field in fields(part)) for part in (TokenUsage, Figures)}
 
 
 class DynamoLedger:
@@ -109,7 +111,7 @@ class DynamoLedger:
         if entry.timings.first_token_ms is not None:
             item["first_token_ms"] = number(entry.timings.first_token_ms)
         for part in (entry.usage, entry.figures):
-            item |= {name: number(value) for name, value in _counts(part).items() if value}
+            item |= {name: number(value) for name in _NAMES[type(part)] if (value := getattr(part, name))}
         if entry.money_in is not None and entry.money_in != entry.windows:
             item["money_in"] = {"L": [text(window_name(key)) for key in entry.money_in]}
         if self._retention_days is not None:
@@ -149,19 +151,15 @@ def entry_from_item(item: Item) -> LedgerEntry:
         model=get_text(item, "model"),
         lane=get_text(item, "lane"),
         price_version=get_int(item, "price_version"),
-        usage=TokenUsage(**{field.name: get_int(item, field.name) for field in fields(TokenUsage)}),
+        usage=TokenUsage(**{name: get_int(item, name) for name in _NAMES[TokenUsage]}),
         usage_source=UsageSource(get_text(item, "usage_source")),
-        figures=Figures(**{field.name: get_int(item, field.name) for field in fields(Figures)}),
+        figures=Figures(**{name: get_int(item, name) for name in _NAMES[Figures]}),
         timings=Timings(
             duration_ms=get_int(item, "duration_ms"), first_token_ms=get_optional_int(item, "first_token_ms")
         ),
         decided_at_ms=get_int(item, "decided_at_ms"),
         money_in=tuple(window_key(value["S"]) for value in item["money_in"]["L"]) if "money_in" in item else None,
     )
-
-
-def _counts(part: TokenUsage | Figures) -> Mapping[str, int]:
-    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 def window_name(key: WindowKey) -> str:
