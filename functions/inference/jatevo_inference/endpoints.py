@@ -30,8 +30,8 @@ from jatevo.application.truncation import cut_to_fit, fits
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Refusal
 
-_SMALL_BODY_BYTES = 256 * 1024
-"""What is read in about a millisecond."""
+_SMALL_BODY_BYTES = 128 * 1024
+"""What is read within 5 ms at worst, many small messages: a thread, too, may keep the others waiting that long."""
 
 
 @dataclass(frozen=True, slots=True)

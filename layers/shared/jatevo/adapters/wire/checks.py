@@ -17,7 +17,10 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 MOST_OUTPUT_TOKENS = 10_000_000
 """A cap above this is a mistake; one above the model's own maximum is lowered to it."""
 MOST_TOOLS = 512
-_ESCAPED = b'"\\\n\r\t'
+_TWOFOLD = b'"\\\n\r\t\b\f'
+"""What JSON writes as two characters."""
+_SIXFOLD = bytes(set(range(32)) - set(_TWOFOLD))
+"""And as six, `\\u0000`."""
 
 type Check = tuple[Callable[[Any], bool], str]
 
@@ -135,10 +138,11 @@ def bytes_of(text: str) -> tuple[int, int]:
 
 
 def written_bytes(text: str) -> tuple[int, int]:
-    """Return the same of a text in JSON, but for its quotes and the rarest escapes, without writing that."""
+    """Return the same of a text in JSON, but for its quotes, without writing that."""
     ascii_bytes, other_bytes = bytes_of(text)
-    escaped = ascii_bytes + other_bytes - len(text.encode("utf-8", "surrogatepass").translate(None, _ESCAPED))
-    return ascii_bytes + escaped, other_bytes
+    data = text.encode("utf-8", "surrogatepass")
+    twofold, sixfold = (len(data) - len(data.translate(None, escaped)) for escaped in (_TWOFOLD, _SIXFOLD))
+    return ascii_bytes + twofold + 5 * sixfold, other_bytes
 
 
 def fingerprint(values: Iterable[Any]) -> str:
