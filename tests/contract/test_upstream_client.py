@@ -3,7 +3,7 @@
 import gzip
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 from jatevo_testing.raw_server import answer, raw_server, saying
@@ -18,10 +18,10 @@ BOMB = gzip.compress(bytes(64 * MB))
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[HttpUpstream]:
+def upstream() -> Iterator[HttpUpstream]:
     made = HttpUpstream(SystemClock(), lambda _: SECRET_THAT_ENDS_A_LINE)
     yield made
-    await made.close()
+    made.close()
 
 
 SECRET_THAT_ENDS_A_LINE = "sk-1\r\nx-evil: 1"

@@ -21,7 +21,7 @@ from jatevo.application.administration import Administration
 from jatevo.application.administration.books import AccountDay
 from jatevo.application.day_audits import DayReport
 from jatevo.application.reconciliation import AccountAudit, Checked
-from jatevo.domain.binding import kind_of
+from jatevo.domain.binding import Kind, kind_of
 from jatevo.domain.reconciliation import Correction
 from jatevo.domain.rollups import Tally
 from jatevo.domain.windows import Window
@@ -108,9 +108,10 @@ def corrections_shape(corrections: Sequence[Correction]) -> Json:
 
 
 def correction_shape(correction: Correction) -> Json:
+    of_lane = kind_of(correction.window) is Kind.LANE
     return {
         "correction_id": correction.id,
-        "account_id": correction.account_id,
+        "account_id": None if of_lane else correction.account_id,
         "window": correction.window.owner,
         "period": correction.window.period,
         "before": _counters(correction.before),

@@ -7,7 +7,7 @@ imports nothing of AWS.
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,7 @@ class Gateway(Process):
         self._holdings = DynamoHoldings(self.dynamodb, self.names, self.clock, retention_s=_SNAPSHOTS_KEPT_S)
         self.counters = Counters(self.windows, self.clock, self._renew)
         self.secrets = Secrets(self.environment, self.clock, settings.region)
+        self._closing: list[Callable[[], None]] = [self.dynamodb.close]
 
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
@@ -374,6 +375,7 @@ class Gateway(Process):
         from jatevo.application.reservations import Reservations
 
         upstream = HttpUpstream(self.clock, self.secrets, idle_s=self.settings.upstream_idle_s)
+        self._closing.append(upstream.close)
         reservations = Reservations(
             self.windows,
             self.ledger,
@@ -561,4 +563,5 @@ class Gateway(Process):
 
     def close(self) -> None:
         """Close connections."""
-        self.dynamodb.close()
+        for close in self._closing:
+            close()

@@ -101,7 +101,7 @@ class HttpUpstream:
         except (HttpFailure, UpstreamError, TimeoutError, KeyError, TypeError, ValueError):
             return None
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close idle connections."""
         self._pool.disconnect()
 
