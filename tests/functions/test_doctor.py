@@ -54,6 +54,11 @@ async def audited(world: World) -> None:
         pass
 
 
+def last_audited(now_unix_s: int) -> str:
+    """Return the latest day whose audit should be over: from three in the morning on, the one before."""
+    return utc_day(now_unix_s - DAY_S - 3 * 3600)
+
+
 async def test_a_gateway_that_is_well_is_told_so_line_by_line(world: World, doctor: Doctor) -> None:
     await audited(world)
     status, said = await doctor()
@@ -70,11 +75,12 @@ async def test_all_that_is_not_well_is_named_with_what_to_do(world: World, docto
     await world.gateway.administration().routes.drain("main", "somebody")
     now = world.gateway.clock.now_ms() // 1000
     customer = world.customer()
-    today, yesterday = (account_window(customer.account.id, utc_day(at)) for at in (now, now - 2 * DAY_S))
+    day = last_audited(now)
+    today, before = (account_window(customer.account.id, one) for one in (utc_day(now), day))
     client = plain_client(world.settings.dynamodb_endpoint)
     left = {ids.reservation_id((now - 1000) * 1000, 1): Hold(100, now - 900, "k")}
     put_window(client, world.names, replace(opened(today, customer.account.limits, 1), sweep_at_unix_s=now - 900), left)
-    wrong = replace(opened(yesterday, customer.account.limits, 1), settled_nano_usd=7)
+    wrong = replace(opened(before, customer.account.limits, 1), settled_nano_usd=7)
     put_window(client, world.names, wrong, {})
     client.close()
     await audited(world)
@@ -86,16 +92,17 @@ async def test_all_that_is_not_well_is_named_with_what_to_do(world: World, docto
         "fail  sweeper: reservations expired more than 5 minutes ago are still open",
         "fail  model test-model: no route of it would be asked",
         "fail  pool main: it cannot be reached: ConnectError",
+        f"fail  books: 1 differences on {day}",
     ):
         assert line in said.splitlines(), said
-    assert said.count("→") == 4
+    assert said.count("→") == 5, said
     assert down not in said
 
 
 async def test_differences_in_the_books_are_told_until_they_were_looked_into(world: World, doctor: Doctor) -> None:
     customer = world.customer()
     now = world.gateway.clock.now_ms() // 1000
-    day = utc_day(now - DAY_S - 3 * 3600)
+    day = last_audited(now)
     assert (await doctor())[1].count("has not been audited") == 1
     client = plain_client(world.settings.dynamodb_endpoint)
     window = opened(account_window(customer.account.id, day), customer.account.limits, 1)
