@@ -33,6 +33,12 @@ def test_a_range_of_time_is_a_range_of_ids(unix_ms: int, random_bits: int) -> No
         assert made < ids.first_reservation_id(unix_ms + 1)
 
 
+@given(INSTANTS, st.integers(0, 2**54 - 1), st.integers(1, 2**50))
+def test_what_is_asked_of_other_centuries_lies_before_and_after_all_ids(unix_ms: int, random: int, far: int) -> None:
+    made = ids.reservation_id(unix_ms, random)
+    assert ids.first_reservation_id(FIRST_MS - far) <= made <= ids.reservation_id(FIRST_MS + 2**42 + far, 2**54 - 1)
+
+
 @given(INSTANTS, RANDOM)
 def test_ids_fit_between_the_bounds_that_enclose_a_whole_book(unix_ms: int, random_bits: int) -> None:
     assert " " < ids.reservation_id(unix_ms, random_bits) < "~"

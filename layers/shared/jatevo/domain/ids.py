@@ -14,13 +14,15 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _EPOCH_2020_MS = 1_577_836_800_000
 _RANDOM_BITS = 54
 _ID_BYTES = 12
+_MOST_MS = (1 << 8 * _ID_BYTES - _RANDOM_BITS) - 1
 RESERVATION_ID_LENGTH = 16
 KEY_REF_LENGTH = 10
 
 
 def reservation_id(unix_ms: int, random_bits: int) -> str:
-    """Return the id of a reservation made at `unix_ms`, from at least 54 random bits."""
-    value = (max(0, unix_ms - _EPOCH_2020_MS) << _RANDOM_BITS) | (random_bits & ((1 << _RANDOM_BITS) - 1))
+    """Return the id of a reservation made at `unix_ms`, from 2020 to 2159, with at least 54 random bits."""
+    since_2020_ms = min(max(0, unix_ms - _EPOCH_2020_MS), _MOST_MS)
+    value = since_2020_ms << _RANDOM_BITS | (random_bits & ((1 << _RANDOM_BITS) - 1))
     return b64encode(value.to_bytes(_ID_BYTES)).decode("ascii").translate(_TO_SORTED)
 
 
