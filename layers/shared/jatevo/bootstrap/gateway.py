@@ -126,7 +126,7 @@ class Gateway(Process):
         self._holdings = DynamoHoldings(self.dynamodb, self.names, self.clock, retention_s=_SNAPSHOTS_KEPT_S)
         self.counters = Counters(self.windows, self.clock, self._renew)
         self.secrets = Secrets(self.environment, self.clock, settings.region)
-        self._closing: list[Callable[[], None]] = [self.dynamodb.close]
+        self._closing: list[Callable[[], None]] = []
 
     def administration(self) -> "Administration":
         """Return the use cases of operators."""
@@ -563,5 +563,6 @@ class Gateway(Process):
 
     def close(self) -> None:
         """Close connections."""
+        self.dynamodb.close()
         for close in self._closing:
             close()

@@ -106,6 +106,9 @@ class PoolsOfProcess:
         self._pools = pools
         self._clock = clock
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     @asynccontextmanager
     async def open(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
         fate, told = self._pools.fate(call)
