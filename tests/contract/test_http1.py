@@ -231,6 +231,26 @@ async def test_who_refuses_a_large_request_before_its_end_is_heard(pool: Pool) -
         assert await asked(pool, server.port, b"x" * 30_000_000) == (413, b"too large")
 
 
+@pytest.mark.parametrize("drains", [True, False])
+async def test_who_refuses_a_large_request_on_a_kept_connection_is_heard_too(pool: Pool, drains: bool) -> None:  # noqa: FBT001
+    async def refuses_the_second(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.take(reader)
+        writer.write(answer(b"hello"))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"too large", 413))
+        await writer.drain()
+        while drains and await reader.read(65536):
+            pass
+
+    async with raw_server(refuses_the_second) as server, raw_server(saying(answer(b"other"))) as other:
+        assert await asked(pool, server.port) == (200, b"hello")
+        refused = asyncio.create_task(asked(pool, server.port, b"x" * 30_000_000))
+        await asyncio.sleep(0.05)
+        assert await asked(pool, other.port) == (200, b"other"), "nobody else's connection suffers"
+        assert await refused == (413, b"too large")
+    assert server.connections == 1
+
+
 async def test_a_connection_that_was_closed_meanwhile_is_not_sent_on(pool: Pool) -> None:
     async def closing(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.take(reader)

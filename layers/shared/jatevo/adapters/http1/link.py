@@ -58,7 +58,8 @@ class Link:
             return data
 
     async def send_rest(self, data: bytes) -> None:
-        """Send what `send_some` left. Raises OSError."""
+        """Send what `send_some` left; an answer that comes meanwhile waits in the kernel. Raises OSError."""
+        self.stop_reading()
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     def start_reading(self, on_data: Callable[[bytes | memoryview], None]) -> None:
