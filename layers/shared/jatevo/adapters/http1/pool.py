@@ -67,7 +67,7 @@ class Pool:
             room.release()
 
     def disconnect(self) -> None:
-        """Close what is kept; the next request connects anew."""
+        """Close what is kept, in the thread of the loop that used it; the next request connects anew."""
         for links in self._kept.values():
             while links:
                 links.pop().close()
