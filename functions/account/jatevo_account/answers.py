@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 
 NO_STORE = {"cache-control": "no-store"}
 

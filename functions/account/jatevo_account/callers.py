@@ -14,7 +14,7 @@ from starlette.responses import Response
 from jatevo.adapters.http.asgi import bearer_token, source_ip
 from jatevo.adapters.http.request_log import journal_of
 from jatevo.adapters.http.starlette_errors import Errors
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.headers import limit_headers, standing_of, without_budget
 from jatevo.domain.accounts import Caller
 from jatevo.domain.refusals import Code, Refusal

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from jatevo.adapters.http.starlette_errors import Errors
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.showcase import showcase, simulation
 from jatevo.application.showcase import Showcase, Supposed
 from jatevo.domain.prices import PriceError, parse_price

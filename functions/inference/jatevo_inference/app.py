@@ -28,7 +28,7 @@ from jatevo.adapters.http.asgi import (
     until_disconnect,
 )
 from jatevo.adapters.http.encodings import ACCEPTED, BadEncoding, UnknownEncoding, decoded, encoding_of
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.checks import MAX_BODY_BYTES
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.headers import (

@@ -9,12 +9,14 @@ import json
 import zlib
 from typing import Any
 
+from jatevo.adapters.json_text import json_text
+
 _LEVEL = 6
 
 
 def packed(document: Any) -> bytes:
     """Return a document as bytes."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(document)
     return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
 
 

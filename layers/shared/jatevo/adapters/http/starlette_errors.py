@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.application.ports import Clock, Randomness, StoreError
 from jatevo.domain import ids

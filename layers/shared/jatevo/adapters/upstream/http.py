@@ -39,7 +39,6 @@ _MOST_CONNECTIONS = 1000
 _MOST_KEPT = 100
 _KEEP_IDLE_S = 4
 """Below the five seconds after which common servers hang up: a request on a connection just closed may be billed."""
-_write = json.JSONEncoder(separators=(",", ":")).encode
 _MOST_COUNTED_BYTES = 32 * 1024 * 1024
 _SENDABLE = re.compile(r"[!-~]+", re.ASCII)
 _ALWAYS = {
@@ -203,4 +202,7 @@ def _sorted(error: HttpFailure) -> UpstreamError:
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
-    return _write(body).encode("ascii")
+    return _written(body).encode("ascii")
+
+
+_written = json.JSONEncoder(separators=(",", ":")).encode

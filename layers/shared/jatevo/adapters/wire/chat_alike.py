@@ -5,11 +5,12 @@ What was learned of the earlier one, parsed strictly, holds for them: only the t
 looked at. Whatever else comes is no match, and is parsed.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from jatevo.adapters.json_text import json_bytes
 
 _SAME_IN_AND_OUT = re.compile(rb'[^"\\\x00-\x1f]*(?:\\["\\bfnrt][^"\\\x00-\x1f]*)*')
 """The inside of a JSON string that the gateway would write just as it came, apart from what UTF-8 demands."""
@@ -84,7 +85,7 @@ class Alike:
 
 
 def _quoted(text: str) -> bytes:
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
+    return json_bytes(text)
 
 
 def _only_text(chunk: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire import sse
 from jatevo.adapters.wire.chat_alike import Alike
 from jatevo.adapters.wire.chat_reading import ChatAnswer, ChatStream, parsed_chunk

@@ -8,6 +8,7 @@ passed on; all that the model will see is measured. `null` counts as absent, as 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jatevo.adapters.json_text import json_text
 from jatevo.adapters.wire.chat_quirks import fitted_to, refused_role
 from jatevo.adapters.wire.checks import (
     MOST_OUTPUT_TOKENS,
@@ -16,10 +17,7 @@ from jatevo.adapters.wire.checks import (
     TOOLS,
     Check,
     Invalid,
-    bytes_of,
     check_fields,
-    compact,
-    fingerprint,
     integer,
     invalid,
     is_one_of,
@@ -28,8 +26,8 @@ from jatevo.adapters.wire.checks import (
     of,
     parsed,
     unsupported,
-    written_bytes,
 )
+from jatevo.adapters.wire.measuring import bytes_of, fingerprint, measured
 from jatevo.application.exchange import InferenceRequest
 from jatevo.domain.catalogue import CountedBy, Pool
 from jatevo.domain.projection import InputSize
@@ -37,8 +35,6 @@ from jatevo.domain.refusals import Code, Refusal, shown
 
 _MOST_CHOICES = 128
 _MOST_MESSAGES = 4096
-_LONG = 1000
-"""Characters of a text that it is quicker to count than to write."""
 
 _CAPS = ("max_tokens", "max_completion_tokens")
 _SET_BY_GATEWAY = frozenset({"model", "stream", "stream_options", "metadata", "store", "service_tier", "modalities"})
@@ -192,14 +188,12 @@ def _measured(messages: list[dict[str, Any]], body: Mapping[str, Any]) -> InputS
     parts = [part for message in messages for part in _parts(message)]
     images = sum(part["type"] == "image_url" for part in parts)
     audio = sum(part["type"] == "input_audio" for part in parts)
-    long: list[str] = []
-    outline = compact([_outline(message, long) for message in messages])
-    tools = "".join(compact(body[name]) for name in _MEASURED_AS_TOOLS if name in body)
-    sizes = [bytes_of(outline), *(written_bytes(text) for text in long)]
+    ascii_bytes, other_bytes = measured(map(_without_media, messages) if images or audio else messages)
+    tools = "".join(json_text(body[name]) for name in _MEASURED_AS_TOOLS if name in body)
     tool_ascii, tool_other = bytes_of(tools)
     return InputSize(
-        ascii_bytes=sum(ascii_bytes for ascii_bytes, _ in sizes),
-        other_bytes=sum(other_bytes for _, other_bytes in sizes),
+        ascii_bytes=ascii_bytes,
+        other_bytes=other_bytes,
         tool_ascii_bytes=tool_ascii,
         tool_other_bytes=tool_other,
         messages=len(messages),
@@ -219,21 +213,9 @@ def _parts(message: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return content if isinstance(content, list) else ()
 
 
-def _outline(message: Mapping[str, Any], long: list[str]) -> Mapping[str, Any]:
-    """Return what of a message is measured as JSON: all but images, audio, and texts so `long` that it would tell."""
-    content = message.get("content")
-    if isinstance(content, str):
-        if len(content) < _LONG:
-            return message
-        long.append(content)
-        return {**message, "content": ""}
-    if not isinstance(content, list):
-        return message
-    parts = [part for part in content if part["type"] not in {"image_url", "input_audio"}]
-    texts = [part["text"] if part["type"] == "text" else "" for part in parts]
-    long += [text for text in texts if len(text) >= _LONG]
-    short = [{**part, "text": ""} if len(text) >= _LONG else part for part, text in zip(parts, texts, strict=True)]
-    return {**message, "content": short}
+def _without_media(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = [part for part in _parts(message) if part["type"] not in {"image_url", "input_audio"}]
+    return {**message, "content": text} if isinstance(message.get("content"), list) else message
 
 
 def _is_bias(value: Any) -> bool:

@@ -1,13 +1,11 @@
 """
-What the parsers of requests share: a body's outer form, checks of single values, and measuring.
+What the parsers of requests share: a body's outer form, and checks of single values.
 
 A check is a predicate with the words that follow "must be". `Invalid` carries a refusal out of a nested check and
 never leaves `parsed`. `null` counts as absent, as it does with OpenAI.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from jatevo.adapters.wire import strict_json
@@ -17,10 +15,6 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 MOST_OUTPUT_TOKENS = 10_000_000
 """A cap above this is a mistake; one above the model's own maximum is lowered to it."""
 MOST_TOOLS = 512
-_TWOFOLD = b'"\\\n\r\t\b\f'
-"""What JSON writes as two characters."""
-_SIXFOLD = bytes(set(range(32)) - set(_TWOFOLD))
-"""And as six, `\\u0000`."""
 
 type Check = tuple[Callable[[Any], bool], str]
 
@@ -127,33 +121,3 @@ def is_tools(value: Any) -> bool:
 
 
 TOOLS: Check = (is_tools, f"a list of at most {MOST_TOOLS} tools, each an object with 'type'")
-
-
-def bytes_of(text: str) -> tuple[int, int]:
-    """Return how many UTF-8 bytes of a text are ASCII, and how many are not."""
-    if text.isascii():
-        return len(text), 0
-    ascii_bytes = len(text.encode("ascii", "ignore"))
-    return ascii_bytes, len(text.encode("utf-8", "surrogatepass")) - ascii_bytes
-
-
-def written_bytes(text: str) -> tuple[int, int]:
-    """Return the same of a text in JSON, but for its quotes, without writing that."""
-    ascii_bytes, other_bytes = bytes_of(text)
-    data = text.encode("utf-8", "surrogatepass")
-    twofold, sixfold = (len(data) - len(data.translate(None, escaped)) for escaped in (_TWOFOLD, _SIXFOLD))
-    return ascii_bytes + twofold + 5 * sixfold, other_bytes
-
-
-def fingerprint(values: Iterable[Any]) -> str:
-    """Return a hash of values. Texts go in as they are: a long one takes ten times as long to be written as JSON."""
-    seen = hashlib.sha256()
-    for value in values:
-        seen.update((value if isinstance(value, str) else compact(value)).encode("utf-8", "surrogatepass"))
-        seen.update(b"\0")
-    return seen.hexdigest()
-
-
-def compact(value: Any) -> str:
-    """Return a value as JSON, as long as what a model may see of it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

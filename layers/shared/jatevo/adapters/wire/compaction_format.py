@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.checks import parsed, unsupported
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.responses_compaction import compaction_item

@@ -6,10 +6,10 @@ it stands. What a block only adds for another provider (`cache_control`, `citati
 """
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jatevo.adapters.json_text import json_text
 from jatevo.adapters.wire.checks import Invalid, contradicts, invalid, is_one_of, missing_or_invalid, unsupported
 from jatevo.adapters.wire.json_schema import fault_in
 from jatevo.application.responses import Item
@@ -199,7 +199,7 @@ def _tool_use(block: Mapping[str, Any], place: str) -> Item:
     if not isinstance(given, dict):
         raise missing_or_invalid(given, f"{place}.input", "an object")
     call_id, name = _name(block, "id", place), _name(block, "name", place)
-    arguments = json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+    arguments = json_text(given)
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
 
 

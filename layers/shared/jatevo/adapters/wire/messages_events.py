@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jatevo.adapters.wire import sse
 from jatevo.adapters.wire.messages_content import UNSIGNED
 from jatevo.adapters.wire.responses_events import Events
 
@@ -116,8 +117,7 @@ class MessageEvents(Events):
 
 def event(kind: str, **members: Any) -> bytes:
     """Return the frame of an event."""
-    data = json.dumps({"type": kind, **members}, separators=(",", ":"), ensure_ascii=False)
-    return f"event: {kind}\ndata: {data}\n\n".encode("utf-8", "replace")
+    return f"event: {kind}\n".encode("ascii") + sse.frame({"type": kind, **members})
 
 
 def blocks_of(output: Sequence[Mapping[str, Any]], thinking: str | None) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ charged; nothing of a message is kept.
 from collections.abc import Mapping
 from typing import Any
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.errors import ErrorWording
 from jatevo.adapters.wire.messages_errors import messages_error
 from jatevo.adapters.wire.messages_events import MessageEvents, blocks_of, event

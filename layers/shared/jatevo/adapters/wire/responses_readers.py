@@ -9,7 +9,7 @@ OpenAI the body ends behind it, without a `[DONE]`.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 from jatevo.adapters.wire.errors import ErrorWording, wire_error
 from jatevo.adapters.wire.responses_events import Events
 from jatevo.adapters.wire.responses_object import ResponseObject

@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jatevo.adapters.json_text import json_text
 from jatevo.adapters.wire.checks import (
     MOST_OUTPUT_TOKENS,
     STOP,
     TOOLS,
     Check,
     Invalid,
-    bytes_of,
     check_fields,
-    compact,
     contradicts,
-    fingerprint,
     integer,
     invalid,
     is_one_of,
@@ -34,6 +32,7 @@ from jatevo.adapters.wire.checks import (
     unsupported,
 )
 from jatevo.adapters.wire.json_schema import fault_in
+from jatevo.adapters.wire.measuring import bytes_of, fingerprint, measured
 from jatevo.adapters.wire.responses_compaction import as_message
 from jatevo.adapters.wire.responses_files import is_text_file
 from jatevo.adapters.wire.responses_items import AUDIO, FILE, IMAGES, check_pairs, input_items, parts_of
@@ -232,8 +231,8 @@ def _measured(items: tuple[Item, ...], fields: Mapping[str, Any]) -> InputSize:
     counts = dict.fromkeys(_MEDIA, 0)
     seen: list[Any] = [_without_media(item, counts) for item in items]
     seen += [value for name, value in fields.items() if name not in _MEASURED_AS_TOOLS]
-    ascii_bytes, other_bytes = bytes_of(compact(seen))
-    tool_ascii, tool_other = bytes_of(compact([fields[name] for name in _MEASURED_AS_TOOLS if name in fields]))
+    ascii_bytes, other_bytes = measured(seen)
+    tool_ascii, tool_other = bytes_of(json_text([fields[name] for name in _MEASURED_AS_TOOLS if name in fields]))
     tool_ascii += _CUSTOM_TOOL_BYTES * sum(tool["type"] == "custom" for tool in fields.get("tools", ()))
     return InputSize(
         ascii_bytes=ascii_bytes,

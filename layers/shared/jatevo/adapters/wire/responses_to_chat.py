@@ -10,7 +10,7 @@ length is added.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jatevo.adapters.wire.checks import compact
+from jatevo.adapters.json_text import json_text
 from jatevo.adapters.wire.custom_input import MEMBER
 from jatevo.adapters.wire.responses_files import as_text
 from jatevo.adapters.wire.responses_items import CALLS, IMAGES, KNOWN, OUTPUTS
@@ -207,7 +207,7 @@ def _assistant(turn: Sequence[Item], outputs: Mapping[str, Item]) -> Iterator[di
 
 
 def _call(item: Item) -> dict[str, Any]:
-    arguments = item["arguments"] if item["type"] == "function_call" else compact({MEMBER: item["input"]})
+    arguments = item["arguments"] if item["type"] == "function_call" else json_text({MEMBER: item["input"]})
     function = {"name": item["name"], "arguments": arguments}
     return {"id": item["call_id"], "type": "function", "function": function}
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jatevo.adapters.json_bytes import json_bytes
+from jatevo.adapters.json_text import json_bytes
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": keep-alive\n\n"
